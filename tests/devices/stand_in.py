@@ -178,6 +178,8 @@ def run_on_stand_in(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], w
 def _check_places(func: Any, given: Iterable[Tensor]) -> None:
     scalars = torch.Tag.pointwise in func.tags
     for one in given:
+        if not isinstance(one, StandInTensor) and one.device == STAND_IN:
+            raise DeviceMistakeError(f"{func} got an index that is a list, which is copied to the device at every call")
         if not isinstance(one, StandInTensor) and func not in _MAY_MIX and not (scalars and one.dim() == 0):
             raise DeviceMistakeError(f"{func} got a tensor of the CPU of shape {tuple(one.shape)} beside one of the stand-in device")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,7 @@ from torch import Tensor, nn
 import polytask as pt
 from polytask.balancing.gradient_based import moco
 from polytask.data.preprocessing import normalization
-from polytask.gradients.primitives import read_together
 from polytask.tasks import Regression
-from polytask.training.loop.epoch_totals import history_values
-from polytask.training.loop.training_loop import TrainingLoop
 from polytask.training.optimization import layer_conflicts
 from polytask.training.preparation.batch import Batch
 
@@ -107,44 +103,3 @@ def test_a_network_that_moves_back_when_layers_split_is_found(stand_in: StandInD
     monkeypatch.setattr(layer_conflicts, "device_of", lambda model: torch.device("cpu"))
     with pytest.raises(DeviceMistakeError, match="beside one of the stand-in device"):
         _step(architecture="recon", balancer="cagrad", encoder="mlp(hidden=(8, 6))")
-
-
-WAITS = {
-    "equal": 2,
-    "uncertainty": 2,
-    "dwa": 2,
-    "famo": 3,
-    "mgda": 1,
-    "cagrad": 1,
-    "nash-mtl": 1,
-    "upgrad": 1,
-    "aligned-mtl": 1,
-    "gradnorm": 3,
-    "pcgrad": 1,
-    "graddrop": 3,
-    "moco": 3,
-}
-"""How often a step waits for the device: for the losses and what else the balancer asks for, in one copy; a family that fills `.grad` from
-the graphs then waits for the check that its gradients are finite, and one with a direction for the check of the direction."""
-
-
-@pytest.mark.sampled(3, drawn=True)
-@pytest.mark.parametrize("balancer", WAITS)
-def test_how_often_a_step_waits(stand_in: StandInDevice, loop_on: Callable[..., TrainingLoop], balancer: str) -> None:
-    loop = loop_on("meta", balancer)
-    for number, batches in enumerate(loop.epoch_batches()):
-        if number:  # the first step finds out what is shared
-            stand_in.waits.clear()
-        report = loop.step(batches)
-        history_values(report)
-        if number == 1:
-            break
-    assert sum(stand_in.waits.values()) == WAITS[balancer], stand_in.waits
-
-
-def test_a_copy_of_each_tensor_would_be_counted(stand_in: StandInDevice) -> None:
-    tensors = [torch.ones(3).to("meta", non_blocking=True) for _ in range(4)]
-    assert [one.tolist() for one in read_together.read_together(tensors)] == [[1.0] * 3] * 4
-    assert stand_in.waits.total() == 1
-    assert [float(one.sum()) for one in tensors] == [3.0] * 4
-    assert stand_in.waits.total() == 5

@@ -65,11 +65,13 @@ class Direction:
         values: (P,) values to write into `.grad`, in the order of the columns of `Statistic.jacobian()`.
         private: (T,) weights of the private parameters; `None` means 1.
         solved: Whether the method has a direction in this step. If false, the values are not used.
+        largest: Upper bound of the absolute values, if one is known without reading them from their device; `None` lets them be read.
     """
 
     values: Tensor
     private: Tensor | None = None
     solved: bool = True
+    largest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,10 @@ class Balancer(Component, ABC):
     """Which of several batches provide the gradients that are combined: the last one, or all of them together."""
     uses_after_step: bool = False
     """Whether `after_step` needs the losses of the same batches again after the optimizer's step."""
+
+    reads_once: bool = False
+    """Whether `weigh` calls `Statistic.read` before it uses the losses or changes a row that it keeps, so that an accelerator is waited for
+    once; `needs` that are `Nothing` imply it."""
 
     @classmethod
     def defaults(cls, task_weights: Mapping[str, float]) -> dict[str, Any]:

@@ -49,6 +49,10 @@ class MatrixStatistic:
         """Machine epsilon of the matrix's dtype."""
         return torch.finfo(self.matrix.dtype).eps
 
+    def read(self, *tensors: Tensor) -> list[Tensor]:
+        """Return tensors in float64 on the CPU."""
+        return [tensor.detach().cpu().double() for tensor in tensors]
+
     def norms(self) -> Tensor:
         """Return the lengths of the rows: (T,) float64."""
         lengths: Tensor = torch.linalg.vector_norm(self.matrix.double(), dim=1)

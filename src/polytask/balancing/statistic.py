@@ -64,6 +64,13 @@ class Statistic(Protocol):
     def round_off(self) -> float:
         """Relative round-off of the gradients: the machine epsilon of the dtype in which they were computed."""
 
+    def read(self, *tensors: Tensor) -> list[Tensor]:
+        """Return tensors of the step's device in float64 on the CPU, by one copy for which the device is waited for.
+
+        The first copy of a step also contains what the step itself has to know, such as the losses, and ends `weigh` if anything of that is
+        not finite. A balancer whose `reads_once` is set knows `losses` after it.
+        """
+
     def norms(self) -> Tensor:
         """Return the lengths of the tasks' gradients: (T,) float64."""
 

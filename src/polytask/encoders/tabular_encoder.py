@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, final, get_args
 
 import torch
 from torch import Tensor, nn
 
+from polytask.devices import CPU
 from polytask.encoders.encoder import Encoder
 from polytask.errors import ConfigError
 
@@ -152,17 +154,27 @@ class RowEmbedding(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Embed rows (N, F) as vectors (N, width)."""
-        numbers = inputs if self.only_numbers else inputs[:, self.number_columns]
+        numbers = inputs if self.only_numbers else _of_columns(inputs, self.number_columns)
         parts = [self.numbers(numbers.nan_to_num(0.0, torch.inf, -torch.inf))]
         if self.gaps:
-            parts.append(numbers[:, self.gaps].isnan().to(inputs.dtype))
+            parts.append(_of_columns(numbers, self.gaps).isnan().to(inputs.dtype))
         if self.feature_columns:
-            parts.append(inputs[:, self.feature_columns])
+            parts.append(_of_columns(inputs, self.feature_columns))
         if self.table is not None:
-            codes = inputs[:, self.category_columns].long() + self.offsets
+            codes = _of_columns(inputs, self.category_columns).long() + self.offsets
             vectors = self.table(codes) * self.seen[codes].unsqueeze(2)
             parts.append(vectors.flatten(1))
         return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+
+
+def _of_columns(values: Tensor, columns: list[int]) -> Tensor:
+    """Return columns of rows (N, F). An accelerator gets their places once: a list would be copied to it, and waited for, in every step."""
+    return values[:, columns] if values.device == CPU else values.index_select(1, _places(tuple(columns), values.device))
+
+
+@lru_cache(maxsize=256)
+def _places(columns: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.tensor(columns).to(device)
 
 
 class DenseLayer(nn.Sequential):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -11,27 +11,22 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from polytask.balancing import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights
+from polytask.balancing import Answer, Balancer, Direction, GroupWeights, Nothing, Weights
 from polytask.devices import CPU
-from polytask.errors import ConfigError, PolytaskError
-from polytask.gradients.loss_accumulator import Counts, Losses, StepLosses, agree_on_counts, wrong_losses
-from polytask.gradients.non_finite import BadValues, NonFiniteRows
+from polytask.errors import PolytaskError
+from polytask.gradients.loss_accumulator import Counts, Losses, StepLosses
+from polytask.gradients.non_finite import BadStepError, BadValues, unread_values
 from polytask.gradients.primitives.communicator import synchronize
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
-from polytask.gradients.primitives.read_together import read_together
+from polytask.gradients.primitives.read_together import DeviceReader
 from polytask.gradients.step_context import StepContext
 from polytask.gradients.step_policy import StepPolicy
 from polytask.gradients.step_report import Alignment, Conflicts, Report, RowAlignment
 from polytask.gradients.strategies.base import GradientStrategy
+from polytask.gradients.strategies.penalty import add_penalty
 
 ChooseStrategy = Callable[[GradAccumulator, bool], GradientStrategy]
 """Function that returns the strategy of a step, given its accumulator and whether this batch is the whole step."""
-
-
-class UndeclaredSharedError(ConfigError):
-    """Several tasks reach parameters that are not declared as shared; `parameters` are these."""
-
-    parameters: tuple[Tensor, ...] = ()
 
 
 class Step:
@@ -56,10 +51,10 @@ class Step:
         self._penalties: GradAccumulator | None = None
         self._strategy: GradientStrategy | None = None
         self._in_parts = False
-        self._counts: Counts | None = None
         self._bad_earlier: BadValues | None = None  # of micro-batches before this one
         self._bad_penalty = False
         self._failures: list[Tensor] | None = None
+        self._penalty_failures: list[Tensor] = []
         self.seen = StepLosses()
         self.complete = False
 
@@ -75,14 +70,14 @@ class Step:
             counts: Labeled units per task of the whole step in this process; `None` if the step is not cut into micro-batches.
             retain_graph: Whether to keep the graphs.
         """
+        tasks, communicator = self._context.tasks, self._context.communicator
         if self._strategy is None:
-            self._open(losses, counts)
-            self._counts = counts
+            self._in_parts = self.seen.open(tasks, losses, counts, communicator)
         # Processes wait for each other at two places: before the balancer is called, and where held gradients are summed. A process that
         # fails reports it at the next of these places, so that the others raise an error too instead of waiting forever.
         with _failing_at(partial(synchronize, self._context.communicator)):
             if self._strategy is not None:
-                self._check_part(losses, counts)
+                self.seen.check_part(tasks, losses, counts, communicator)
             strategy = self._take_losses(losses, choose, counts, keep=retain_graph or penalty is not None)
             if penalty is not None:
                 self._take_penalty(penalty, keep=retain_graph or strategy.fills_from_graphs)
@@ -98,27 +93,6 @@ class Step:
         self._accumulator.flush()
         return report
 
-    def _open(self, losses: Losses, counts: Counts | None) -> None:
-        """Determine the labeled units of the whole step, in all processes."""
-        tasks, communicator = self._context.tasks, self._context.communicator
-        if communicator.distributed:
-            agreed = agree_on_counts(tasks, losses, counts, communicator)
-            self.seen.whole, self._in_parts = agreed.counts, agreed.in_parts
-            return
-        problem = wrong_losses(tasks, losses, counts, communicator)
-        if problem is not None:
-            raise problem
-        self.seen.whole = None if counts is None else dict(counts)
-
-    def _check_part(self, losses: Losses, counts: Counts | None) -> None:
-        """Check a micro-batch after the first one."""
-        problem = wrong_losses(self._context.tasks, losses, counts, self._context.communicator)
-        if problem is not None:
-            raise problem
-        if counts is None or self._counts is None or dict(counts) != dict(self._counts):
-            remedy = "Pass the labeled units of the whole step with each of them"
-            raise ConfigError("all micro-batches of a step need the same counts", where="counts", found=counts or "none", remedy=remedy)
-
     def _take_losses(self, losses: Losses, choose: ChooseStrategy, counts: Counts | None, *, keep: bool) -> GradientStrategy:
         parts = self.seen.take(self._context.tasks, losses, counts)
         self.complete = self.seen.complete(counts)
@@ -126,57 +100,82 @@ class Step:
         self._strategy = self._strategy or choose(self._accumulator, self.complete and not self._in_parts)
         if not self._context.met.issuperset(parts):
             self._context.meet(parts)
-            self._check_outside(self._strategy)
+            if self._strategy.separates_shared and self._policy.outside == "refuse":
+                self._context.refuse_outside()
         self._strategy.take(parts, keep=keep)
         return self._strategy
-
-    def _check_outside(self, strategy: GradientStrategy) -> None:
-        """Refuse shared parameters that are not declared as such, where the strategy treats both kinds differently."""
-        outside = list(self._context.outside.values())
-        if outside and strategy.separates_shared and self._policy.outside == "refuse":
-            found = f"{len(outside)} tensors, such as one of shape {tuple(outside[0].shape)}"
-            remedy = "Add them to shared=, or say with outside='weighted' or outside='sum' what their gradients are"
-            error = UndeclaredSharedError(
-                "several tasks reach parameters that are not declared as shared", where="shared", found=found, remedy=remedy
-            )
-            error.parameters = tuple(outside)
-            raise error
 
     def _take_penalty(self, penalty: Tensor, *, keep: bool) -> None:
         """Hold the gradient of a penalty, apart from the tasks' gradients."""
         self._penalties = self._penalties or GradAccumulator(self._context.communicator, self._context.trained)
         add_penalty(self._context, self._penalties, penalty, keep=keep)
-        fine = bool(torch.isfinite(penalty)) and self._penalties.finite()
-        self._bad_penalty = self._bad_penalty or not fine
+        self._penalty_failures += [~torch.isfinite(penalty.detach()), *self._penalties.failures()]
 
     def _fill(self, strategy: GradientStrategy) -> Report:
         """Call the balancer if the step is ready for it, and hold the gradients that follow from its answer."""
         if not self.complete and not strategy.weighs_micro_batches:
             return Report(dict(self.seen.means))
         names = self.seen.present(self._context.tasks)
+        strategy.names, strategy.step = names, self._number
+        first = next(iter(self.seen.means.values()), None)
         # Processes communicate only at the end of a step.
         others = self._context.communicator if self.complete and self._context.communicator.distributed else None
-        first = next(iter(self.seen.means.values()), None)
-        if first is None or first.device == CPU or not self.complete or self._context.communicator.distributed:
-            values = self.seen.values(names, others)
+        if first is None or first.device == CPU or not self.complete or others is not None:
+            report = self._fill_known(strategy, self.seen.values(names, others))
         else:
-            values = self._read_ahead(strategy, names)
-        report = Report(dict(zip(names, values.unbind(), strict=True)))
-        if names or self._bad_penalty:
-            strategy.names, strategy.step, strategy.losses = names, self._number, values
-            bad = self._bad_values(strategy)
-            report = self._answer(strategy, report) if bad is None else self._handle(bad, strategy, report)
+            report = self._fill_from_device(strategy)
         if self.complete and self._penalties is not None and (not report.skipped or self._context.scaler is not None):
             self._accumulator.take(self._penalties)
         return report
 
-    def _read_ahead(self, strategy: GradientStrategy, names: tuple[str, ...]) -> Tensor:
-        """Copy all that the CPU needs of an accelerator before the balancer is called, in one go, and return the losses (T,)."""
+    def _fill_known(self, strategy: GradientStrategy, values: Tensor) -> Report:
+        """Fill from losses (T,) that are on the CPU, or that cannot be read together with other numbers."""
+        report = Report(dict(zip(strategy.names, values.unbind(), strict=True)))
+        self._bad_penalty, self._penalty_failures = self._bad_penalty or any(map(float, self._penalty_failures)), []
+        if not strategy.names and not self._bad_penalty:
+            return report
+        strategy.losses = values
+        bad = self._bad_values(strategy)
+        return self._answer(strategy, report) if bad is None else self._handle(bad, strategy, report)
+
+    def _fill_from_device(self, strategy: GradientStrategy) -> Report:
+        """Fill from numbers of an accelerator, all of which are copied to the CPU in one go where the balancer allows it.
+
+        A balancer whose weights follow from earlier steps answers first, and the gradients that follow are held: then the losses are copied
+        together with the flags that tell whether those gradients are finite, and if anything is not, all of it is discarded.
+        """
+        names, first, penalties = strategy.names, self._answers_first(strategy), self._penalty_failures
+        known: dict[str, Tensor] = {}  # the losses, for the report, once they have been copied
         failures = self._accumulator.private_failures(names) if self._accumulator.private else []
-        values, *others = read_together([self.seen.stacked(names), *failures, *strategy.wanted_numbers(names)])
-        self._failures = others[: len(failures)]
-        strategy.read_ahead = tuple(others[len(failures) :])
-        return values
+
+        def judge(numbers: Sequence[Tensor]) -> None:
+            strategy.losses, rest = numbers[0], list(numbers[1:])
+            known.update(zip(names, numbers[0].unbind(), strict=True))
+            self._failures, rest = rest[: len(failures)], rest[len(failures) :]
+            self._bad_penalty = self._bad_penalty or any(map(float, rest[: len(penalties)]))
+            strategy.read_ahead = tuple(rest[len(penalties) :])
+            bad = self._bad_values(strategy)
+            if bad is not None:
+                if first:
+                    self._accumulator.held.clear()
+                raise BadStepError(bad)
+
+        wanted = [self.seen.stacked(names), *failures, *penalties, *strategy.wanted_numbers(names)]
+        strategy.reader = DeviceReader(wanted, judge)
+        try:
+            if not first:
+                strategy.reader.read()
+            return self._answer(strategy, Report(known))
+        except BadStepError as found:
+            return self._handle(found.bad, strategy, Report(known))
+
+    def _answers_first(self, strategy: GradientStrategy) -> bool:
+        """Return whether the balancer may answer before the losses are read, and the step may still be taken back then."""
+        early = self._balancer.reads_once or isinstance(self._balancer.needs(), Nothing)
+        if not early or self._context.scaler is not None or self._in_parts or self._bad_earlier is not None:
+            return False
+        apart = bool(self._context.outside) and self._policy.outside == "weighted"  # these leave the private gradients for good
+        return not apart and (self._policy.non_finite != "drop" or strategy.can_fill_again)
 
     def _bad_values(self, strategy: GradientStrategy) -> BadValues | None:
         """Return the losses and gradients that are not finite, as far as this is known before the balancer is called."""
@@ -200,14 +199,31 @@ class Step:
 
     def _answer(self, strategy: GradientStrategy, report: Report) -> Report:
         """Hold the gradients that follow from the balancer's answer for the tasks of the strategy."""
-        before = self._balancer.state_dict() if strategy.fills_from_graphs else {}
+        early = strategy.reader is not None and strategy.reader.pending
+        undo = strategy.fills_from_graphs or (early and not self._balancer.remembers_gradients)
+        before = self._balancer.state_dict() if undo else None
         try:
             answer = self._balancer.weigh(strategy)
-        except NonFiniteRows as rows:
-            self._balancer.load_state_dict(before)
-            return self._handle(BadValues({}, gradients=rows.tasks), strategy, report)
-        if not _is_finite(answer):
-            return self._handle(BadValues({}, balancer=type(self._balancer).__name__), strategy, report)
+            unread = self._unread_values(strategy, answer)
+            if not unread and not _is_finite(answer):
+                return self._handle(BadValues({}, balancer=type(self._balancer).__name__), strategy, report)
+            solution = self._fill_solution(strategy, answer)
+            if strategy.fills_from_graphs or strategy.reader is not None:
+                self._check_filled(strategy, unread, solved=solution is not None)
+        except BadStepError as found:
+            if before is not None:
+                self._balancer.load_state_dict(before)
+            return self._handle(found.bad, strategy, report)
+        if self.complete:
+            self._balancer.update_state(strategy)
+        without = Weights(torch.zeros(len(strategy.names)), heads=False, solved=False)
+        return _report_of(report, strategy, without if solution is None else solution)
+
+    def _fill_solution(self, strategy: GradientStrategy, answer: Answer) -> Answer | None:
+        """Hold the gradients of the answer that the policy allows, and return that answer.
+
+        Where there is none, private parameters get their gradients, and the shared ones none: a zero would let an optimizer decay them.
+        """
         heads = self._policy.weight_heads
         if heads is None:
             heads = isinstance(answer, Weights) and answer.heads
@@ -215,18 +231,36 @@ class Step:
             answer = replace(answer, private=None)
         solution = self._solved(answer, strategy)
         if solution is None:
-            return self._without_direction(strategy, report)
+            strategy.fill_private()
+            return None
         if self._context.outside and self._policy.outside == "weighted" and isinstance(solution, Weights):
             self._accumulator.weigh_outside(self._context.outside, dict(zip(strategy.names, solution.values.tolist(), strict=True)))
         strategy.fill(solution, heads=heads)
-        communicator = self._context.communicator
-        if strategy.fills_from_graphs and self._context.scaler is None and not communicator.distributed and not self._accumulator.finite():
+        return solution
+
+    def _unread_values(self, strategy: GradientStrategy, answer: Answer) -> tuple[Tensor, ...]:
+        """Return the tensors of an answer that an accelerator can tell to be finite together with the gradients that follow from them."""
+        reader = strategy.reader
+        later = reader is not None and (reader.pending or (strategy.fills_from_graphs and self._context.scaler is None))
+        return unread_values(answer) if later else ()
+
+    def _check_filled(self, strategy: GradientStrategy, unread: Sequence[Tensor], *, solved: bool) -> None:
+        """Check held gradients that are not known to be finite, and values of the answer that have not been read yet.
+
+        Raises:
+            BadStepError: A number is not finite; the gradients are no longer held then.
+        """
+        of_graphs = solved and strategy.fills_from_graphs and self._context.scaler is None and not self._context.communicator.distributed
+        if strategy.reader is None or not (unread or strategy.reader.pending):
+            whole, fine = True, not of_graphs or self._accumulator.finite()
+        else:
+            failures = self._accumulator.failures() if of_graphs else []
+            numbers = list(map(float, strategy.read(*(value.sum() for value in unread), *failures)))
+            whole = all(map(math.isfinite, numbers[: len(unread)])) or all(bool(torch.isfinite(value).all()) for value in unread)
+            fine = not any(numbers[len(unread) :])
+        if not (whole and fine):
             self._accumulator.held.clear()
-            self._balancer.load_state_dict(before)
-            return self._handle(self._culprits(strategy), strategy, report)
-        if self.complete:
-            self._balancer.update_state(strategy)
-        return _report_of(report, strategy, solution)
+            raise BadStepError(self._culprits(strategy) if whole else BadValues({}, balancer=type(self._balancer).__name__))
 
     def _solved(self, answer: Answer, strategy: GradientStrategy) -> Answer | None:
         """Return an answer that the policy allows: `None` where the balancer has none and the shared parameters are left alone."""
@@ -239,13 +273,6 @@ class Step:
         known = self._context.last_weights if self._policy.unsolved == "last" else {}
         values = torch.tensor([known.get(name, 1.0) for name in strategy.names], dtype=torch.float64)
         return replace(answer, values=values)
-
-    def _without_direction(self, strategy: GradientStrategy, report: Report) -> Report:
-        """Give private parameters their gradients, and the shared ones none: a zero would let an optimizer decay them."""
-        strategy.fill_private()
-        if self.complete:
-            self._balancer.update_state(strategy)
-        return _report_of(report, strategy, Weights(torch.zeros(len(strategy.names)), heads=False, solved=False))
 
     def _culprits(self, strategy: GradientStrategy) -> BadValues:
         """Return the tasks whose gradients are not finite, after the weighted sum of them was not."""
@@ -292,10 +319,9 @@ def _failing_at(meeting_point: Callable[..., object]) -> Iterator[None]:
 
 
 def _is_finite(answer: Answer) -> bool:
-    values = answer.values if isinstance(answer, RepresentationGradients) else (answer.values,)
     if isinstance(answer, Weights | GroupWeights):
         return all(map(math.isfinite, answer.values.flatten().tolist()))
-    return all(bool(torch.isfinite(value.sum())) or bool(torch.isfinite(value).all()) for value in values)
+    return all(bool(torch.isfinite(value.sum())) or bool(torch.isfinite(value).all()) for value in unread_values(answer))
 
 
 def _report_of(report: Report, strategy: GradientStrategy, answer: Answer) -> Report:
@@ -318,30 +344,3 @@ def _alignment(strategy: GradientStrategy, answer: Answer, conflicts: Conflicts 
     if conflicts is None or groups is None or not isinstance(answer, Weights | GroupWeights):
         return None
     return Alignment(conflicts.gramian if isinstance(answer, Weights) else groups, answer.values)
-
-
-def add_penalty(context: StepContext, accumulator: GradAccumulator, penalty: Tensor, *, keep: bool) -> None:
-    """Add the gradient of a penalty, averaged over processes."""
-    if penalty.requires_grad:
-        share = torch.full_like(penalty, 1 / context.communicator.processes)
-        accumulator.backward([penalty], [context.scaled(share)], keep=keep)
-
-
-def take_unlabeled(context: StepContext, penalty: Tensor | None, step: int) -> Report:
-    """Take a micro-batch without labels, before the first or after the last micro-batch of a step.
-
-    Args:
-        context: State shared by all steps.
-        penalty: Penalty of the micro-batch.
-        step: Number of steps before this one.
-    """
-    if penalty is not None and context.communicator.distributed:
-        remedy = "Pass the penalty with such a micro-batch"
-        raise ConfigError("with several processes, a penalty needs a micro-batch with labels", where="penalty", remedy=remedy)
-    if penalty is not None:
-        accumulator = GradAccumulator(context.communicator, context.trained)
-        add_penalty(context, accumulator, penalty, keep=False)
-        if not accumulator.finite():
-            raise BadValues({}, penalty=True).error(step)
-        accumulator.flush()
-    return Report({})

@@ -12,7 +12,7 @@ from torch.distributed import ProcessGroup
 from polytask.balancing import Balancer, CrossGramian, Lookahead, Needs, Nothing
 from polytask.balancing.factory import balancer_for_tasks
 from polytask.errors import ConfigError
-from polytask.gradients.backward_step import ChooseStrategy, Step, take_unlabeled
+from polytask.gradients.backward_step import ChooseStrategy, Step
 from polytask.gradients.call_checks import (
     PATIENCE,
     check_call,
@@ -45,6 +45,7 @@ from polytask.gradients.step_context import StepContext
 from polytask.gradients.step_policy import NonFinite, Outside, StepPolicy, Unsolved
 from polytask.gradients.step_report import Report
 from polytask.gradients.strategies.multi_batch import MultiBatch
+from polytask.gradients.strategies.penalty import take_unlabeled
 from polytask.gradients.strategy_choice import ROUTES, Route, choose_strategy, closure_needed, explain_route
 from polytask.registry.suggestion import check_choice
 
@@ -219,8 +220,7 @@ class Backward:
         alone = counts is None and not self._context.communicator.distributed
         if alone and not all(loss.requires_grad for loss in losses.values() if isinstance(loss, Tensor)):
             losses = losses_with_graphs(losses, self.model)
-        # Representations of a frozen trunk have no gradient.
-        choose = self._route(needs, tuple(feature for feature in given if feature.requires_grad))
+        choose = self._route(needs, tuple(feature for feature in given if feature.requires_grad))  # a frozen trunk's have none
         return self._take(losses, choose, penalty if penalty is None else penalty_of(penalty), counts, retain_graph=retain_graph)
 
     @property

@@ -32,6 +32,37 @@ class StepLosses:
     means: dict[str, Tensor] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     whole: dict[str, int] | None = None
+    _announced: Counts | None = None
+
+    def open(self, tasks: tuple[str, ...], losses: Losses, counts: Counts | None, communicator: Communicator) -> bool:
+        """Determine the labeled units of the whole step from its first micro-batch; return whether any process cuts the step into parts.
+
+        Raises:
+            ConfigError: The losses or counts are wrong.
+        """
+        self._announced = counts
+        if communicator.distributed:
+            agreed = agree_on_counts(tasks, losses, counts, communicator)
+            self.whole = agreed.counts
+            return agreed.in_parts
+        problem = wrong_losses(tasks, losses, counts, communicator)
+        if problem is not None:
+            raise problem
+        self.whole = None if counts is None else dict(counts)
+        return False
+
+    def check_part(self, tasks: tuple[str, ...], losses: Losses, counts: Counts | None, communicator: Communicator) -> None:
+        """Check a micro-batch after the first one.
+
+        Raises:
+            ConfigError: The losses or counts are wrong, or the counts are not those of the first one.
+        """
+        problem = wrong_losses(tasks, losses, counts, communicator)
+        if problem is not None:
+            raise problem
+        if counts is None or self._announced is None or dict(counts) != dict(self._announced):
+            remedy = "Pass the labeled units of the whole step with each of them"
+            raise ConfigError("all micro-batches of a step need the same counts", where="counts", found=counts or "none", remedy=remedy)
 
     def take(self, tasks: tuple[str, ...], losses: Losses, counts: Counts | None) -> dict[str, Tensor]:
         """Take a micro-batch, and return its part of the step's mean loss per task, with its graph.

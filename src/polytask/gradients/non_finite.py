@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
+from polytask.balancing import Answer, BatchWeights, Direction, RepresentationGradients
 from polytask.errors import NonFiniteError
 
 PENALTY = "penalty"
@@ -61,13 +65,30 @@ class BadValues:
         return "the gradient", " or ".join(f"task {task!r}" for task in self.candidates), None
 
 
-class NonFiniteRows(ArithmeticError):  # noqa: N818 - never seen outside of a step
-    """Gradients of some tasks that are not finite, found while the balancer weighs them.
+class BadStepError(ArithmeticError):
+    """Values that are not finite, found while the balancer weighs the tasks or after `.grad` was prepared; never seen outside of a step.
 
     Args:
-        tasks: Names of these tasks.
+        bad: The values.
     """
 
-    def __init__(self, tasks: tuple[str, ...]) -> None:
-        super().__init__(tasks)
-        self.tasks = tasks
+    def __init__(self, bad: BadValues) -> None:
+        super().__init__(bad)
+        self.bad = bad
+
+
+def unread_values(answer: Answer) -> tuple[Tensor, ...]:
+    """Return the tensors of an answer other than weights that have to be read to learn whether they are finite.
+
+    Example:
+        >>> unread_values(Direction(torch.ones(3)))
+        (tensor([1., 1., 1.]),)
+        >>> unread_values(Direction(torch.ones(3), largest=1.0))
+        ()
+    """
+    if isinstance(answer, RepresentationGradients):
+        return answer.values
+    if isinstance(answer, BatchWeights):
+        return (answer.values,)
+    bounded = isinstance(answer, Direction) and answer.largest is not None and answer.largest < torch.finfo(answer.values.dtype).max / 2
+    return (answer.values,) if isinstance(answer, Direction) and not bounded else ()

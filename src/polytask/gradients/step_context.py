@@ -16,6 +16,12 @@ from polytask.gradients.primitives.jacobian_buffer import JacobianBuffer
 from polytask.gradients.primitives.reachability import Reachability, found_shared
 
 
+class UndeclaredSharedError(ConfigError):
+    """Several tasks reach parameters that are not declared as shared; `parameters` are these."""
+
+    parameters: tuple[Tensor, ...] = ()
+
+
 @dataclass
 class StepContext:
     """Tasks, shared parameters, processes and buffers that the steps of one `Backward` have in common.
@@ -66,6 +72,22 @@ class StepContext:
         if self.shared is not None and self.shared.parameters and seen.isdisjoint(declared) and self.met.issuperset(self.tasks):
             remedy = "Pass the parameters of the network that computes these losses; a copy or a reloaded network has other ones"
             raise ConfigError("no loss reaches any of the shared parameters", where="shared", remedy=remedy)
+
+    def refuse_outside(self) -> None:
+        """Refuse shared parameters that are not declared as such.
+
+        Raises:
+            UndeclaredSharedError: There are such parameters.
+        """
+        outside = list(self.outside.values())
+        if outside:
+            found = f"{len(outside)} tensors, such as one of shape {tuple(outside[0].shape)}"
+            remedy = "Add them to shared=, or say with outside='weighted' or outside='sum' what their gradients are"
+            error = UndeclaredSharedError(
+                "several tasks reach parameters that are not declared as shared", where="shared", found=found, remedy=remedy
+            )
+            error.parameters = tuple(outside)
+            raise error
 
     def shared_parameters(self, losses: Mapping[str, Tensor]) -> FlatParameters:
         """Return the shared parameters, which are declared or found once in the graphs of a step with all tasks.

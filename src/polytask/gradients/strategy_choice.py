@@ -42,7 +42,7 @@ def choose_strategy(
     # With micro-batches, the losses are known after the last one, when the graphs of the first are gone. Weights that depend on losses are
     # therefore applied to the Jacobian's rows, which are linear in the losses.
     if isinstance(needs, Nothing) or (whole and (last_norms or isinstance(needs, Losses))):
-        return WeightedSum(context, accumulator)
+        return WeightedSum(context, accumulator, measures_norms=last_norms)
     if isinstance(needs, Representations) or (route == "representation" and isinstance(needs, Gramian | Norms)):
         if not whole:
             raise ConfigError("representations do not support micro-batches", where="counts", remedy="Pass the step in one batch")

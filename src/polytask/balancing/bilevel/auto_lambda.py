@@ -57,6 +57,8 @@ class AutoLambda(Balancer):
     batches = 2
     step_batches: Literal["last", "all"] = "all"
 
+    reads_once = True
+
     def __init__(self, primary: Sequence[str] | None = None, lr: float = 1e-4, inner_lr: float = 1e-3, initial_weight: float = 0.1) -> None:
         self.primary = None if primary is None else tuple(primary)
         self.lr, self.inner_lr = check_positive(lr, "auto-lambda, lr"), check_positive(inner_lr, "auto-lambda, inner_lr")
@@ -74,7 +76,7 @@ class AutoLambda(Balancer):
         weights = torch.tensor([scalar.value for scalar in known], dtype=torch.float64)
         counted = torch.tensor([float(self.primary is None or name in self.primary) for name in names], dtype=torch.float64)
         slope = look.gradient(1, counted, offset=look.gradient(0, weights) * -self.inner_lr)
-        length = float(torch.linalg.vector_norm(slope.double()))
+        length = float(statistic.read(torch.linalg.vector_norm(slope.double()))[0])
         if length > 0.0:
             step = 0.01 / length
             moved = (look.losses(0, offset=slope * step) - look.losses(0, offset=slope * -step)) / (2.0 * step)

@@ -68,6 +68,8 @@ class FORUM(Balancer):
     batches = 2
     step_batches: Literal["last", "all"] = "all"
 
+    reads_once = True
+
     def __init__(self, phi: float = 0.1, lr: float = 1e-3, inner_lr: float = 0.1, inner_steps: int = 5, window: int = 100) -> None:
         self.phi, self.lr = check_non_negative(phi, "forum, phi"), check_positive(lr, "forum, lr")
         self.inner_lr = check_positive(inner_lr, "forum, inner_lr")
@@ -89,10 +91,12 @@ class FORUM(Balancer):
         z = np.array(softmax([logit.value for logit in known]))
         slope, q_alpha = self._distance_slope(look, z)
         rows = look.jacobian(1).double()
-        inverse = np.array(inverses(torch.linalg.vector_norm(rows, dim=1).tolist()))
-        units = rows * torch.from_numpy(inverse).to(rows)[:, None]
-        along, size = (units @ slope).cpu().numpy(), float(slope @ slope) + float(q_alpha @ q_alpha)
-        shares = self._averaged(names, (units @ units.T).cpu().numpy(), along, size, inverse > 0.0)
+        lengths, square = statistic.read(torch.linalg.vector_norm(rows, dim=1), slope @ slope)
+        inverse = np.array(inverses(lengths.tolist()))
+        units = rows * torch.from_numpy(inverse).to(rows, non_blocking=True)[:, None]
+        along, C = (numbers.numpy() for numbers in statistic.read(units @ slope, units @ units.T))
+        size = float(square) + float(q_alpha @ q_alpha)
+        shares = self._averaged(names, C, along, size, inverse > 0.0)
         nu = max(float(shares @ (self.phi - along / size)), 0.0) if size > 0.0 else 0.0
         moved = [logit.stepped(float(nu * part), self.lr) for logit, part in zip(known, q_alpha, strict=True)]
         self._logits |= dict(zip(names, moved, strict=True))

@@ -56,6 +56,8 @@ class MOML(Balancer):
     batches = 2
     step_batches: Literal["last", "all"] = "all"
 
+    reads_once = True
+
     def __init__(self, lr: float = 1e-3, inner_lr: float = 0.1) -> None:
         self.lr, self.inner_lr = check_positive(lr, "moml, lr"), check_positive(inner_lr, "moml, inner_lr")
         self._logits: dict[str, AdamScalar] = {}
@@ -85,9 +87,9 @@ class MOML(Balancer):
     def _slopes(self, statistic: Statistic, z: np.ndarray) -> np.ndarray:
         """Return M: (T, T)."""
         now = statistic.look.jacobian(0)
-        step = (torch.from_numpy(z).to(now) @ now).mul_(-self.inner_lr)
+        step = (torch.from_numpy(z).to(now, non_blocking=True) @ now).mul_(-self.inner_lr)
         ahead = statistic.look.jacobian(1, offset=step)
-        products: np.ndarray = (ahead.double() @ now.double().T).cpu().numpy()
+        products: np.ndarray = statistic.read(ahead.double() @ now.double().T)[0].numpy()
         slopes: np.ndarray = -self.inner_lr * products @ (np.diag(z) - np.outer(z, z))
         return slopes
 

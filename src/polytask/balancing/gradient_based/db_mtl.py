@@ -52,6 +52,7 @@ class DBMTL(Balancer):
     """
 
     remembers_gradients = True
+    reads_once = True
 
     def __init__(self, beta: float = 0.9, beta_sigma: float = 0.0) -> None:
         self.beta, self.beta_sigma = check_below_one(beta, "db-mtl, beta"), check_non_negative(beta_sigma, "db-mtl, beta_sigma")
@@ -68,6 +69,7 @@ class DBMTL(Balancer):
         Raises:
             ConfigError: A loss is negative.
         """
+        statistic.read()
         slopes = _slopes(statistic)
         if not self.beta:
             return Weights(_equally_long(statistic.norms() * slopes) * slopes, heads=False, private=slopes)
@@ -78,9 +80,10 @@ class DBMTL(Balancer):
             y = kept_row(self._tracked, name, row)
             y.mul_(kept).add_(row, alpha=(1.0 - kept) * slope)
         tracked = torch.stack([self._tracked[name] for name in statistic.names])
-        lengths = torch.linalg.vector_norm(tracked.double(), dim=1).cpu()
+        (lengths,) = statistic.read(torch.linalg.vector_norm(tracked.double(), dim=1))
         lengths = torch.where(lengths < torch.finfo(tracked.dtype).tiny, 0.0, lengths)
-        return Direction(row_combination(_equally_long(lengths), tracked), private=slopes)
+        largest = len(lengths) * float(lengths.max())
+        return Direction(row_combination(_equally_long(lengths), tracked), private=slopes, largest=largest)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of steps, and y of every task."""

@@ -51,6 +51,7 @@ class ExcessMTL(Balancer):
     """
 
     remembers_gradients = True
+    reads_once = True
 
     def __init__(self, lr: float = 1e-2) -> None:
         self.lr = check_positive(lr, "excess-mtl, lr")
@@ -65,7 +66,10 @@ class ExcessMTL(Balancer):
     def weigh(self, statistic: Statistic) -> Weights:
         """Return T w."""
         names = statistic.names
-        exponents = np.array([self.lr * self._relative(name, row) for name, row in zip(names, statistic.jacobian(), strict=True)])
+        found = [self._risk(name, row) for name, row in zip(names, statistic.jacobian(), strict=True)]
+        excesses = [float(excess) for excess in statistic.read(*(excess for _, excess in found))]
+        self._squares |= {name: total for name, (total, _) in zip(names, found, strict=True)}
+        exponents = np.array([self.lr * self._relative(name, excess) for name, excess in zip(names, excesses, strict=True)])
         shares = self._shares.grow(names, np.exp(exponents - exponents.max()))
         return Weights(torch.from_numpy(shares * len(names)), heads=True)
 
@@ -80,14 +84,17 @@ class ExcessMTL(Balancer):
         self._squares = {task: row.clone() for task, row in state["squares"].items()}
         self._first = dict(state["first"])
 
-    def _relative(self, name: str, row: Tensor) -> float:
-        """Return e_t / e_t⁰, after adding the task's row to S."""
+    def _risk(self, name: str, row: Tensor) -> tuple[Tensor, Tensor]:
+        """Return S with the task's row added to it, and the estimate e_t, both on the device."""
         # Squares of float32 gradients underflow below 1e-22 and overflow above 1e19; in float64 the squares of useful gradients do neither.
         squares = row.double().square()
-        if float(squares.sum()) < torch.finfo(row.dtype).tiny ** 2:
-            squares = torch.zeros_like(squares)  # a row without precision is a zero row
-        total = self._squares[name] = kept_row(self._squares, name, squares) + squares
-        excess = float((squares / torch.where(total > 0, total, 1).sqrt()).sum())
+        # A row without precision is a zero row.
+        squares = torch.where(squares.sum() < torch.finfo(row.dtype).tiny ** 2, 0.0, squares)
+        total = kept_row(self._squares, name, squares) + squares
+        return total, (squares / torch.where(total > 0, total, 1).sqrt()).sum()
+
+    def _relative(self, name: str, excess: float) -> float:
+        """Return e_t / e_t⁰."""
         if excess > 0.0:
             self._first.setdefault(name, excess)
         return excess / self._first[name] if name in self._first else 0.0

@@ -53,6 +53,8 @@ class GradDrop(Balancer):
         tensor([4.0000, 2.5000, 0.0000])
     """
 
+    reads_once = True
+
     def __init__(self, at: DropLocation = "representation", leak: Mapping[str, float] | None = None) -> None:
         if at not in get_args(DropLocation):
             raise ConfigError(

@@ -53,6 +53,8 @@ class GradNorm(Balancer):
         tensor([1., 1.])
     """
 
+    reads_once = True
+
     def __init__(self, alpha: float = 1.5, lr: float = 0.025, parameters: Literal["last", "shared"] = "last") -> None:
         if not 0 <= alpha < float("inf"):
             raise ConfigError("a number from 0 up is needed", where="gradnorm, alpha", found=alpha)
@@ -69,22 +71,22 @@ class GradNorm(Balancer):
         return Norms(self.parameters)
 
     def weigh(self, statistic: Statistic) -> Weights:
-        """Return w, which sums to T, and update w for the next step.
+        """Return w, which sums to T."""
+        return Weights(torch.from_numpy(self._known(statistic)[1]), heads=True)
+
+    def update_state(self, statistic: Statistic) -> None:
+        """Update w for the next step.
 
         Raises:
             ConfigError: A loss is negative.
         """
-        names = statistic.names
-        known = [self._weights.get(name, AdamScalar(1.0)) for name in names]
-        total = sum(scalar.value for scalar in known)
-        weights = np.array([scalar.value for scalar in known]) * len(names) / total
+        names, (known, weights) = statistic.names, self._known(statistic)
         norms = statistic.norms().numpy()
         weighted = weights * norms
         slopes = np.sign(weighted - weighted.mean() * self._rates(statistic) ** self.alpha) * norms
         moved = [s.stepped(float(slope), self.lr) for s, slope in zip(_with_values(known, weights), slopes, strict=True)]
         kept = np.array([max(scalar.value, _SMALLEST) for scalar in moved])
         self._weights |= dict(zip(names, _with_values(moved, kept * len(names) / kept.sum()), strict=True))
-        return Weights(torch.from_numpy(weights), heads=True)
 
     def state_dict(self) -> dict[str, Any]:
         """Return w with its moments, and the first loss, of every task."""
@@ -94,6 +96,12 @@ class GradNorm(Balancer):
         """Restore the state returned by `state_dict`."""
         self._weights = {task: AdamScalar(**values) for task, values in state["weights"].items()}
         self._first = dict(state["first"])
+
+    def _known(self, statistic: Statistic) -> tuple[list[AdamScalar], np.ndarray]:
+        """Return the scalars of the tasks present, and their values scaled to the sum T."""
+        known = [self._weights.get(name, AdamScalar(1.0)) for name in statistic.names]
+        total = sum(scalar.value for scalar in known)
+        return known, np.array([scalar.value for scalar in known]) * len(known) / total
 
     def _rates(self, statistic: Statistic) -> np.ndarray:
         """Return the relative inverse training rates: (T,)."""

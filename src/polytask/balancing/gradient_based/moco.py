@@ -58,6 +58,7 @@ class MoCo(Balancer):
     """
 
     remembers_gradients = True
+    reads_once = True
 
     def __init__(self, beta: float = 0.1, beta_sigma: float = 0.0, gamma: float = 0.1, gamma_sigma: float = 0.0, rho: float = 0.0) -> None:
         self.beta, self.beta_sigma = check_fraction(beta, "moco, beta"), check_non_negative(beta_sigma, "moco, beta_sigma")
@@ -73,17 +74,20 @@ class MoCo(Balancer):
 
     def weigh(self, statistic: Statistic) -> Direction:
         """Return d = T Yᵀ λ."""
-        self._steps += 1
-        names, rows = statistic.names, statistic.jacobian()
-        for name, row in zip(names, rows, strict=True):
-            y = kept_row(self._tracked, name, row)
-            y += (row - y) * (self.beta / self._steps**self.beta_sigma)
-        tracked = torch.stack([self._tracked[name] for name in names])
+        step, names, rows = self._steps + 1, statistic.names, statistic.jacobian()
+        known = [kept_row(self._tracked, name, row) for name, row in zip(names, rows, strict=True)]
+        tracked = torch.stack([y + (row - y) * (self.beta / step**self.beta_sigma) for y, row in zip(known, rows, strict=True)])
+        exact = tracked.double()
+        G = statistic.read(exact @ exact.T)[0].numpy()
+        # Nothing that is remembered has changed up to here, where a step with numbers that are not finite ends.
+        self._steps = step
+        for y, moved in zip(known, tracked, strict=True):
+            y.copy_(moved)
         shares = self._shares.of(names)
-        slope = _gramian(tracked) @ shares + self.rho * shares
-        shares = project_simplex(shares - 2.0 * self.gamma / self._steps**self.gamma_sigma * slope)
+        shares = project_simplex(shares - 2.0 * self.gamma / step**self.gamma_sigma * (G @ shares + self.rho * shares))
         self._shares.put(names, shares)
-        return Direction(len(names) * (torch.from_numpy(shares).to(tracked.device, tracked.dtype, non_blocking=True) @ tracked))
+        direction = len(names) * (torch.from_numpy(shares).to(tracked.device, tracked.dtype, non_blocking=True) @ tracked)
+        return Direction(direction, largest=len(names) * float(shares @ np.sqrt(G.diagonal())))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of steps, and λ and Y of every task."""
@@ -95,9 +99,3 @@ class MoCo(Balancer):
         self._steps = int(state["steps"])
         self._shares.load_state_dict(state["shares"])
         self._tracked = {task: row.clone() for task, row in state["tracked"].items()}
-
-
-def _gramian(rows: Tensor) -> np.ndarray:
-    exact = rows.double()
-    found: np.ndarray = (exact @ exact.T).cpu().numpy()
-    return found

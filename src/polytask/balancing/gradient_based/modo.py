@@ -50,6 +50,8 @@ class MoDo(Balancer):
 
     batches = 3
 
+    reads_once = True
+
     def __init__(self, gamma: float = 1e-3, rho: float = 0.1) -> None:
         self.gamma, self.rho = check_positive(gamma, "modo, gamma"), check_non_negative(rho, "modo, rho")
         self._shares = TaskShares()

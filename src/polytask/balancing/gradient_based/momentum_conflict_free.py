@@ -18,6 +18,8 @@ from polytask.balancing.needs import Jacobian, Needs
 from polytask.balancing.statistic import Statistic
 from polytask.errors import ConfigError
 
+_SMALLEST_ROOT = 1e-8  # added to the root of the second moment
+
 
 @final
 class MomentumConFIG(Balancer):
@@ -64,6 +66,7 @@ class MomentumConFIG(Balancer):
     """
 
     remembers_gradients = True
+    reads_once = True
 
     def __init__(self, tasks: Sequence[str], betas: tuple[float, float] = (0.9, 0.999)) -> None:
         if not tasks or len(set(tasks)) < len(tasks):
@@ -97,23 +100,27 @@ class MomentumConFIG(Balancer):
         if stranger is not None:
             raise ConfigError("the balancer does not know this task", where="momentum-conflict-free, tasks", found=repr(stranger))
         task, rows = self._whose, statistic.jacobian()
-        self._turn += 1
         if task not in statistic.names:
-            return Direction(rows.new_zeros(rows.shape[1]), solved=False)
+            statistic.read()
+            self._turn += 1
+            return Direction(rows.new_zeros(rows.shape[1]), solved=False, largest=0.0)
         row = rows[0] if len(rows) == 1 else rows[statistic.names.index(task)]
+        heard = bool(statistic.read(row.any())[0])
+        self._turn += 1
         mean = kept_row(self._means, task, row)
         self._means = {name: own.to(row.device) for name, own in self._means.items()}
-        if bool(row.any()):
+        if heard:
             mean.mul_(self.betas[0]).add_(row, alpha=1 - self.betas[0])
             self._counts[task] = self._counts.get(task, 0) + 1
             self._silent.discard(task)
         else:
             self._silent.add(task)
         if len(self._means) < len(self.tasks):
-            return Direction(torch.zeros_like(row), solved=False)
+            return Direction(torch.zeros_like(row), solved=False, largest=0.0)
         if len(self._silent) == len(self.tasks):
-            return Direction(torch.zeros_like(row))
-        return Direction(self._adapted(self._conflict_free()))
+            return Direction(torch.zeros_like(row), largest=0.0)
+        direction, largest = self._conflict_free(statistic)
+        return Direction(self._adapted(direction), largest=largest / _SMALLEST_ROOT)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of turns and of steps, m and the number of updates of every task, those without an opinion, and p and s."""
@@ -137,14 +144,17 @@ class MomentumConFIG(Balancer):
     def _whose(self) -> str:
         return self.tasks[self._turn % len(self.tasks)]
 
-    def _conflict_free(self) -> Tensor:
-        """Return C(m̂) of the tasks with an opinion."""
+    def _conflict_free(self, statistic: Statistic) -> tuple[Tensor, float]:
+        """Return C(m̂) of the tasks with an opinion, and an upper bound of its numbers."""
         speaking = [task for task in self.tasks if task not in self._silent]
         means = torch.stack([self._means[task] / (1 - self.betas[0] ** self._counts[task]) for task in speaking])
         exact = means.double()
-        products = (exact @ exact.T).cpu()
+        (products,) = statistic.read(exact @ exact.T)
         weights = equal_cosines(products.numpy(), np.ones(len(means)), torch.finfo(means.dtype).eps)
-        return torch.zeros_like(means[0]) if weights is None else row_combination(torch.from_numpy(weights), means, products)
+        if weights is None:
+            return torch.zeros_like(means[0]), 0.0
+        largest = float(np.abs(weights) @ products.diagonal().sqrt().numpy())
+        return row_combination(torch.from_numpy(weights), means, products), largest
 
     def _adapted(self, direction: Tensor) -> Tensor:
         """Return the direction divided by the root of its second moment."""
@@ -156,4 +166,4 @@ class MomentumConFIG(Balancer):
         gradient = (pseudo - first * previous) / (1 - first)
         square = second * square + (1 - second) * gradient.square()
         self._vectors = {"mean": pseudo, "square": square}
-        return direction / ((square / (1 - second**self._steps)).sqrt() + 1e-8)
+        return direction / ((square / (1 - second**self._steps)).sqrt() + _SMALLEST_ROOT)

@@ -61,6 +61,8 @@ class RotoGrad(Balancer):
         tensor([2., 2.])
     """
 
+    reads_once = True
+
     def __init__(self, lr: float = 1e-4, burn_in: int = 20) -> None:
         self.lr, self.burn_in = check_positive(lr, "rotograd, lr"), burn_in
         self._rotations: FeatureRotations | None = None
@@ -97,7 +99,8 @@ class RotoGrad(Balancer):
         if len({gradient.shape for gradient in turned.values()}) > 1 or len(turned) < len(statistic.names):
             remedy = "Choose another balancer for tasks with different sources"
             raise ConfigError("all tasks must have the same rows", where="rotograd", remedy=remedy)
-        lengths = {task: _length(gradient, seen[0]) for task, gradient in turned.items()}
+        squares = statistic.read(*(gradient.double().square().sum() for gradient in turned.values()))
+        lengths = {task: sqrt(float(seen[0].total(square))) for task, square in zip(turned, squares, strict=True)}
         factors = self._factors(lengths)
         self._steps += 1
         self._turn(rotations, turned, lengths, seen[0])
@@ -171,7 +174,8 @@ def _unrotate(gradient: Tensor, matrix: Tensor) -> Tensor:
 
 def _weighted_sum(part: Representation, factors: Mapping[str, float]) -> Tensor:
     """Return the sum of the gradients of the tasks that use a representation, each multiplied by its factor."""
-    weights = torch.tensor([factors[task] for task in part.names], dtype=part.gradients.dtype, device=part.gradients.device)
+    weights = torch.tensor([factors[task] for task in part.names], dtype=part.gradients.dtype)
+    weights = weights.to(part.gradients.device, non_blocking=True)
     joined: Tensor = torch.tensordot(weights, part.gradients, dims=1)
     return joined
 

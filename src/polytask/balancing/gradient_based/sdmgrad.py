@@ -60,6 +60,8 @@ class SDMGrad(Balancer):
 
     batches = 3
 
+    reads_once = True
+
     def __init__(
         self, lambda_: float = 0.3, steps: int = 20, lr: float = 10.0, momentum: float = 0.5, solver: InnerSolver = "descent"
     ) -> None:

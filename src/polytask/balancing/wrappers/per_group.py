@@ -149,6 +149,9 @@ class _GroupStatistic:
     def losses(self) -> Tensor:
         return self.whole.losses
 
+    def read(self, *tensors: Tensor) -> list[Tensor]:
+        return self.whole.read(*tensors)
+
     def norms(self) -> Tensor:
         return self.gramian().diagonal().sqrt()
 

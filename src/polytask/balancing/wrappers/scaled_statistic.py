@@ -49,6 +49,10 @@ class ScaledStatistic:
         """Losses of the tasks: (T,)."""
         return self.plain.losses * self.factors if self.other_losses is None else self.other_losses
 
+    def read(self, *tensors: Tensor) -> list[Tensor]:
+        """Return tensors in float64 on the CPU."""
+        return self.plain.read(*tensors)
+
     def norms(self) -> Tensor:
         """Return the lengths of the tasks' gradients: (T,)."""
         return self.plain.norms() * self.factors

@@ -113,6 +113,10 @@ class GradAccumulator:
         for held in other.held.values():
             self._hold(held.parameter, held.gradient, owned=held.owned)
 
+    def failures(self) -> list[Tensor]:
+        """Return scalars on the devices, above 0 where a held gradient is not finite."""
+        return non_finite_flags(held.gradient for held in self.held.values())
+
     def finite(self) -> bool:
         """Return whether all held gradients are finite."""
         return all_finite(held.gradient for held in self.held.values())

@@ -54,7 +54,7 @@ def first_products(rows: Tensor) -> Tensor:
 
 
 def cross_gramian(first: Tensor, second: Tensor) -> Tensor:
-    """Return the inner products J₁ J₂ᵀ (T, T) of the rows of two matrices (T, P), in float64 on the CPU.
+    """Return the inner products J₁ J₂ᵀ (T, T) of the rows of two matrices (T, P), in float64 on their device if it has such numbers.
 
     Example:
         >>> cross_gramian(torch.eye(2), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -66,7 +66,7 @@ def cross_gramian(first: Tensor, second: Tensor) -> Tensor:
     total = torch.zeros(len(first), len(second), dtype=torch.float64, device=first.device)
     for one, other in zip(torch.split(first, CHUNK, dim=1), torch.split(second, CHUNK, dim=1), strict=True):
         total += one.double() @ other.double().T
-    return total.cpu()
+    return total
 
 
 def cosine_matrix(products: Tensor, where_zero: float) -> Tensor:

@@ -59,7 +59,10 @@ class FeatureGradients:
     def of(self, names: Sequence[str]) -> FeatureGradients:
         """Return the gradients of these tasks only."""
         rows = [number for number, name in enumerate(self.names) if name in names]
-        return self if len(rows) == len(self.names) else FeatureGradients(tuple(self.names[n] for n in rows), self.stack[rows])
+        if len(rows) == len(self.names):
+            return self
+        stack = torch.stack([self.stack[row] for row in rows]) if rows else self.stack[:0]
+        return FeatureGradients(tuple(self.names[row] for row in rows), stack)
 
     def padded(self, names: Sequence[str]) -> FeatureGradients:
         """Return gradients for all of these tasks: zero for those that use the representation only in other processes."""

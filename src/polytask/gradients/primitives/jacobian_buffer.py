@@ -68,7 +68,8 @@ class JacobianBuffer:
                 self.add(task, [None] * len(self.flat_params.parameters))
         wanted = [self._row_of[task] for task in tasks]
         if wanted != list(range(len(tasks))):
-            self._buffer[: len(tasks)] = self._buffer[wanted]
+            # Row by row: an index that is a list would be copied to the device, which is waited for.
+            self._buffer[: len(tasks)] = torch.stack([self._buffer[row] for row in wanted]) if wanted else self._buffer[:0]
             self._row_of = {task: row for row, task in enumerate(tasks)}
         self._reached = {task: self._reached[task] for task in tasks}
         self.scale = scale

@@ -12,6 +12,7 @@ from torch import Tensor
 from polytask.balancing import Answer, Direction, LookaheadOracle, Representation, Weights
 from polytask.errors import ConfigError
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
+from polytask.gradients.primitives.read_together import DeviceReader, read_together
 from polytask.gradients.primitives.vjp import Losses
 from polytask.gradients.step_context import StepContext
 
@@ -32,8 +33,9 @@ class GradientStrategy(ABC):
         accumulator: Accumulator of gradients that need not be combined.
         names: Tasks present, in the order of every tensor of the statistic.
         step: Number of steps before this one.
-        losses: Mean losses (T,) in float64.
+        losses: Mean losses (T,) in float64, once they are known.
         found_gramians: Gramian of every group of parameters (K, T, T); `None` until it is computed.
+        reader: Copies of numbers of an accelerator in this step; `None` on the CPU, with several processes, and in micro-batches.
         read_ahead: Numbers that `finish` needs of the device, copied to the CPU with those of others; empty if it is to copy them.
     """
 
@@ -43,6 +45,7 @@ class GradientStrategy(ABC):
     step: int = field(init=False, default=0)
     losses: Tensor = field(init=False, default=NO_LOSSES)
     found_gramians: Tensor | None = field(init=False, default=None)
+    reader: DeviceReader | None = field(init=False, default=None)
     read_ahead: tuple[Tensor, ...] = field(init=False, default=())
 
     weighs_micro_batches: ClassVar[bool] = False
@@ -52,6 +55,15 @@ class GradientStrategy(ABC):
 
     separates_shared: ClassVar[bool] = False
     """Whether shared parameters get another combination of gradients than all others."""
+
+    def read(self, *tensors: Tensor) -> list[Tensor]:
+        """Return tensors in float64 on the CPU, by one copy that takes along what the step has to know of its device."""
+        return read_together(tensors) if self.reader is None else self.reader.read(tensors)
+
+    @property
+    def can_fill_again(self) -> bool:
+        """Whether `fill` may be called again, with another answer, after a first one was discarded."""
+        return self.keeps_graphs or not self.fills_from_graphs
 
     @property
     def keeps_graphs(self) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from polytask.balancing import Answer, BatchWeights, LookaheadOracle
 from polytask.gradients.lookahead_evaluator import LookaheadEvaluator
-from polytask.gradients.non_finite import NonFiniteRows
+from polytask.gradients.non_finite import BadStepError, BadValues
 from polytask.gradients.primitives.gramian import cross_gramian
 from polytask.gradients.primitives.jacobian_buffer import JacobianBuffer
 from polytask.gradients.primitives.vjp import Losses, per_task_gradients
@@ -51,16 +51,17 @@ class MultiBatch(GradientStrategy):
 
     def cross_gramian(self, first: int, second: int) -> Tensor:
         """Return the inner products J₁ J₂ᵀ (T, T) of the tasks' gradients of two batches, in float64."""
-        products = cross_gramian(self._rows(first).jacobian(), self._rows(second).jacobian())
+        (products,) = self.read(cross_gramian(self._rows(first).jacobian(), self._rows(second).jacobian()))
         # An entry is not finite if one of its two rows is not.
         if not bool(torch.isfinite(products).all()) and self.context.scaler is None:
             fine = torch.isfinite(products.diagonal()).tolist()
-            raise NonFiniteRows(tuple(name for name, good in zip(self.names, fine, strict=True) if not good))
+            raise BadStepError(BadValues({}, gradients=tuple(name for name, good in zip(self.names, fine, strict=True) if not good)))
         return products
 
     @property
     def look(self) -> LookaheadOracle:
         """Evaluator of losses and gradients at other values of the parameters."""
+        self.lookahead.names = self.names
         return self.lookahead
 
     def fill(self, answer: Answer, *, heads: bool) -> None:

@@ -76,6 +76,11 @@ class ThroughRepresentation(GradientStrategy):
                 gradients = torch.autograd.grad(features, leaves, slopes, retain_graph=True, allow_unused=True)
                 self.accumulator.hold_private(task, leaves, gradients)
 
+    @property
+    def can_fill_again(self) -> bool:
+        """Whether the graph of the trunk is kept."""
+        return self._keep
+
     def wanted_numbers(self, names: tuple[str, ...]) -> list[Tensor]:
         """Return the sum of the gradients of every representation."""
         self.restrict(names)

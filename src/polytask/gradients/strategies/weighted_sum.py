@@ -26,27 +26,48 @@ class WeightedSum(GradientStrategy):
     """Backpropagate the weighted sum of the losses once.
 
     If the weights apply to the shared parameters only, heads need a second backward pass: Σ L_t for them, Σ w_t L_t for the trunk.
+
+    Attributes:
+        measures_norms: Whether the balancer needs the norms of the last shared layer's gradients.
     """
 
     weighs_micro_batches = True
     fills_from_graphs = True
 
+    measures_norms: bool = False
     _taken: Losses = field(init=False, default_factory=dict)
+    _norms: dict[str, Tensor] = field(init=False, default_factory=dict)
     _keep: bool = field(init=False, default=False)
 
     def take(self, losses: Losses, *, keep: bool) -> None:
         """Store the losses with their graphs."""
         self._taken, self._keep = losses, keep
 
+    def wanted_numbers(self, names: tuple[str, ...]) -> list[Tensor]:
+        """Return the scaled norms, if the balancer needs them."""
+        self.restrict(names)
+        return [self._scaled_norms()] if self.measures_norms else []
+
+    def finish(self, names: tuple[str, ...]) -> list[bool]:
+        """Measure the norms if the balancer needs them, before the graphs are used."""
+        fine = super().finish(names)
+        if self.measures_norms:
+            norms = self.read_ahead[0] if self.read_ahead else self._scaled_norms().cpu()
+            self._norms = dict(zip(names, norms / self.context.scale, strict=True))
+        return fine
+
     def norms(self) -> Tensor:
         """Return the norms ‖∂L_t/∂θ‖ (T,) for the last shared layer θ, in float64; backward passes end at this layer."""
+        return torch.stack([self._norms[name] for name in self.names])
+
+    def _scaled_norms(self) -> Tensor:
         shared = self.context.shared_parameters(self._taken)
         last = [shared.parameters[number] for number in shared.last_layer()]
         # A task that is present only in other processes has a loss without a graph here.
         local = [self._taken.get(task, torch.zeros(())) for task in self.names]
         rows = [_flat(gradients_of(self.context.scaled(loss), last, keep=True), last) for loss in local]
         norms: Tensor = self.context.communicator.all_reduce(torch.stack(rows)).double().norm(dim=1)
-        return norms.cpu() / self.context.scale
+        return norms
 
     def fill(self, answer: Answer, *, heads: bool) -> None:
         """Backpropagate Σ w_t L_t."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from polytask.architectures import Network
 from polytask.devices import device_of
 from polytask.errors import ConfigError
-from polytask.gradients.backward_step import UndeclaredSharedError
+from polytask.gradients.step_context import UndeclaredSharedError
 
 
 def network_tensors(model: nn.Module) -> dict[str, Tensor]:

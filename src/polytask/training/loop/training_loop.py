@@ -17,7 +17,7 @@ from polytask.data.sampling.merge_small_batches import with_minimum_rows
 from polytask.devices import CPU, forked_generators, reproducible_kernels, seed_generator
 from polytask.errors import NonFiniteError
 from polytask.gradients import Report
-from polytask.gradients.backward_step import UndeclaredSharedError
+from polytask.gradients.step_context import UndeclaredSharedError
 from polytask.options import TrainingOptions
 from polytask.seeds import derive_seed
 from polytask.tasks import Loss
