@@ -234,6 +234,14 @@ class TrainingOptions(OptionModel):
         ),
         Flag(_MACHINE),
     ] = "auto"
+    compile: Annotated[
+        Literal["none", "inductor", "aot_eager", "eager"],
+        Field(
+            description="Backend of torch.compile for encoders while they are trained: inductor generates kernels, and needs a C++ "
+            "compiler or, on an accelerator, Triton; aot_eager and eager are for the search of errors; none does not compile."
+        ),
+        Flag(_MACHINE),
+    ] = "none"
     threads: Annotated[
         int | None,
         Field(ge=1, le=MOST_THREADS, description="Number of CPU threads per network."),

@@ -44,6 +44,7 @@ from polytask.training.optimization.optimizers import make_optimizer, make_scale
 from polytask.training.optimization.param_groups import make_param_groups, unfreeze_due
 from polytask.training.preparation.adapt_to_inputs import adapt_to_inputs
 from polytask.training.preparation.batch import Batch
+from polytask.training.preparation.compiled_encoders import compiled_encoders
 from polytask.training.preparation.default_model import make_network
 from polytask.training.preparation.fit_checks import check_balancer, check_fit_arguments, check_tells_features, checkpoint_folder
 from polytask.training.preparation.label_share import LabelShare
@@ -158,7 +159,7 @@ def fit(
     )
     loop.state.callbacks = {**loop.state.callbacks, **logging_callbacks(logger)}
     with torch_threads(loop.options.threads):
-        with shown_progress(progress) as loop.progress:
+        with shown_progress(progress) as loop.progress, compiled_encoders(network, loop.options.compile):
             loop.run(stop_after_epoch)
         outcomes = predict_outcomes(network, loop.data.tasks, loop.data.validation, loop.precision)
     network.to(CPU)

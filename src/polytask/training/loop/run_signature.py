@@ -15,8 +15,8 @@ from polytask.options import TrainingOptions
 from polytask.options.training_options import LEFT_OPEN
 from polytask.tasks import Task
 
-EXCLUDED_OPTIONS = {"checkpoint_seconds", "device"}
-"""Options in which a run that continues may differ; on another device, its numbers are the same up to round-off."""
+EXCLUDED_OPTIONS = {"checkpoint_seconds", "device", "compile"}
+"""Options in which a run that continues may differ; on another device or compiled, its numbers are the same up to round-off."""
 
 
 @dataclass(frozen=True)
