@@ -102,7 +102,7 @@ class NetworkConfig(OptionModel):
     workers: Annotated[
         int | None,
         Field(ge=1, le=MOST_THREADS, description="Number of processes that train networks in parallel."),
-        Flag(RUN, default="one per core"),
+        Flag(RUN, default="one per core, or as many as fit on accelerators"),
     ] = None
     training: Annotated[TrainingOptions, Field(description="Training options of every network.")] = Field(default_factory=TrainingOptions)
     version: Annotated[str | None, Field(description="Version of polytask that wrote the file.")] = None
@@ -201,5 +201,5 @@ def _flat(config: NetworkConfig) -> dict[str, Any]:
     """Return all options but those that change no result; training options are keyed as `training.name`."""
     plain = config.model_dump(mode="json", exclude={"version", "workers", "cluster", "time_limit"})
     training = plain.pop("training")
-    training.pop("device")  # a run may go on on another device
+    del training["device"], training["compile"]  # a run may go on on another device, and compiled or not
     return plain | {f"training.{name}": value for name, value in training.items()}

@@ -27,6 +27,7 @@ from polytask.studies.execution.worker import WorkerCall, run_in_worker
 from polytask.studies.setup.environment import package_versions
 from polytask.training import TrainingProgress
 from polytask.training.hardware import available_cores
+from polytask.training.preparation.worker_memory import workers_that_fit
 
 StudyProgressHook = Callable[[StudyProgress], None]
 ResultT = TypeVar("ResultT")
@@ -41,11 +42,25 @@ def ignore_study_progress(progress: StudyProgress) -> None:
     del progress
 
 
-def worker_count(jobs: int, requested: int | None, device: str = "cpu") -> int:
-    """Return the number of processes: `requested`, or one per core or accelerator if it is `None`, but at most one per job."""
+def worker_count(jobs: int, requested: int | None, device: str = "cpu", need: int | None = None) -> int:
+    """Return the number of processes: at most one per job, and `requested`, if that is not `None`.
+
+    Otherwise one per core; on accelerators as many as fit into their free memory, but not more than there are cores to feed them.
+
+    Args:
+        jobs: Number of networks.
+        requested: Number that the user wants.
+        device: Name of the device.
+        need: Bytes that a network takes on an accelerator; `None` trains one network on each.
+    """
+    if requested is not None:
+        return max(1, min(jobs, requested))
     found = resolve_device(device)
-    usual = available_cores() if found == CPU else len(worker_devices(found, device))
-    return max(1, min(jobs, usual if requested is None else requested))
+    if found == CPU:
+        return max(1, min(jobs, available_cores()))
+    places = worker_devices(found, device)
+    fitting = len(places) if need is None else workers_that_fit(places, need)
+    return max(1, min(jobs, max(len(places), min(available_cores(), fitting))))
 
 
 def device_names(device: str) -> list[str]:

@@ -11,7 +11,7 @@ from polytask.architectures.network.multi_task_model import check_kinds
 from polytask.architectures.network.plan import Plan
 from polytask.data import Source, proportional_batch_sizes
 from polytask.datasets import get_dataset
-from polytask.devices import resolve_device
+from polytask.devices import CPU, resolve_device
 from polytask.encoders.initial_weights import freeze, load_weights
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, StudyConfig, TrainingOptions
@@ -30,6 +30,7 @@ from polytask.training.hardware import available_cores
 from polytask.training.preparation.default_model import input_forms, plan_network
 from polytask.training.preparation.label_share import LabelShare
 from polytask.training.preparation.prepared_data import default_validation_fraction
+from polytask.training.preparation.worker_memory import network_bytes
 
 
 def resolve_config(requested: Config, sources: Sequence[Source], tasks: Sequence[Task], networks: int) -> Config:
@@ -50,12 +51,15 @@ def resolve_config(requested: Config, sources: Sequence[Source], tasks: Sequence
     plan = network_plan(requested, sources)
     model = plan.build(tasks, seed=0)
     data = prepare_data(sources, tasks, validation_fraction=share, seed=0, label_share=LabelShare.of(options))
-    workers = worker_count(networks, requested.workers, options.device)
+    batch_sizes, device = _batch_sizes(sources, options), resolve_device(options.device)
+    # A network on an accelerator is measured only where its size decides about the number of workers.
+    counts = device != CPU and requested.workers is None and networks > 1
+    need = network_bytes(model, data, options, batch_sizes, device) if counts else None
+    workers = worker_count(networks, requested.workers, options.device, need)
     # The workers of a cluster have one core each; on this machine its workers share the cores.
     processes = available_cores() if networks > 1 and choose_backend(networks, workers).is_cluster else workers
-    precision = choose_precision(model, options.precision, resolve_device(options.device))
+    precision = choose_precision(model, options.precision, device)
     precision.format_model(model)
-    batch_sizes = _batch_sizes(sources, options)
     training = resolve_hardware_options(options, model, data, precision, batch_sizes, workers=processes)
     filled = {
         "size": _data_set_size(requested),

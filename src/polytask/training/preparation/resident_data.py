@@ -28,20 +28,31 @@ def resident_data(data: PreparedData, device: torch.device) -> PreparedData:
     """
     if device == CPU:
         return data
-    known = memory_limit(device)
-    left = UNKNOWN_MEMORY if known is None else int(LARGEST_SHARE * known)
-    resident: set[str] = set()
-    sizes = {name: _bytes(source) for name, source in data.training.items()}
-    for name, size in sorted(((name, size) for name, size in sizes.items() if size is not None), key=lambda pair: pair[1]):
-        if size <= left:
-            left -= size
-            resident.add(name)
+    resident = _resident_sources(data, device)
     training, validation = dict(data.training), dict(data.validation)
     for name in resident:
         rows = training[name].rows.to(device)
         held_out = replace(validation[name].rows, all_inputs=rows.all_inputs).to(device)  # both parts use the same inputs
         training[name], validation[name] = replace(training[name], rows=rows), replace(validation[name], rows=held_out)
     return replace(data, training=training, validation=validation)
+
+
+def resident_bytes(data: PreparedData, device: torch.device) -> int:
+    """Return the bytes of the sources that `resident_data` copies to an accelerator."""
+    return sum(_resident_sources(data, device).values())
+
+
+def _resident_sources(data: PreparedData, device: torch.device) -> dict[str, int]:
+    """Return the bytes of every source that stays on an accelerator."""
+    known = memory_limit(device)
+    left = UNKNOWN_MEMORY if known is None else int(LARGEST_SHARE * known)
+    resident: dict[str, int] = {}
+    sizes = {name: _bytes(source) for name, source in data.training.items()}
+    for name, size in sorted(((name, size) for name, size in sizes.items() if size is not None), key=lambda pair: pair[1]):
+        if size <= left:
+            left -= size
+            resident[name] = size
+    return resident
 
 
 def _bytes(source: PreparedSource) -> int | None:
