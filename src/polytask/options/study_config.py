@@ -10,7 +10,7 @@ from polytask.errors import ConfigError
 from polytask.options.cli_option import FILE_ONLY, Flag
 from polytask.options.train_config import NETWORK, RUN, NetworkConfig
 from polytask.options.training_options import FUNCTION_TRAINING, TrainingOptions
-from polytask.options.values.component_names import ArmName, TrainName
+from polytask.options.values.component_names import ArmName, TrainName, expand_tables
 from polytask.options.values.limits import MOST_PARTS, MOST_SEEDS, Seed, SeedCount, check_margins, check_several_seeds, expand_seeds
 from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, ToleranceOption
 
@@ -37,7 +37,7 @@ class StudyConfig(NetworkConfig):
         tuple[ArmName, ...],
         Field(
             description="Training methods to compare: single (one network per task), and balancers, each with or without an architecture "
-            "(equal@mmoe). mnist-fashion has a default of its own: single and equal."
+            "(equal@mmoe); tables adds trees and linear models. mnist-fashion has a default of its own: single and equal."
         ),
         Flag(_COMPARISON, separator=",", example='"single,equal,cagrad(c=0.4)"'),
     ] = ("single", "equal", "uncertainty")
@@ -193,6 +193,7 @@ class StudyConfig(NetworkConfig):
         return {**value, "seeds": int(last)} if last.isdecimal() else value
 
     _counted = field_validator("seeds", mode="before")(expand_seeds)
+    _of_tables = field_validator("arms", mode="before")(expand_tables)
     _enough = field_validator("seeds")(check_several_seeds)
     _positive = field_validator("margins")(check_margins)
 

@@ -111,6 +111,20 @@ class SummaryRecord(FileSection):
     pooled: PooledRecord | None = None
 
 
+class SharingRecord(FileSection):
+    """What sharing does among the arms of a table that are no networks of one kind, such as trees.
+
+    Attributes:
+        baseline: Arm with one model per task.
+        tasks: Verdict per task about the arm that shares.
+        pooled: Verdict about the mean over tasks; null if a margin is 0.
+    """
+
+    baseline: str = ""
+    tasks: dict[str, ArmRecord] = Field(default_factory=dict)
+    pooled: PooledRecord | None = None
+
+
 class Recommendation(FileSection):
     """The arm to ship.
 
@@ -128,6 +142,8 @@ class Recommendation(FileSection):
         tolerate: What one network instead of one per task is worth, as the option `--tolerate` takes it.
         worst: Lower end of the interval of each task, in the unit of its metric.
         reason: Headline and risk.
+        of_networks: Whether its models are networks.
+        utilities: Expected utility of every arm that can be shipped, in margins, against single-task networks.
     """
 
     arm: str = ""
@@ -143,6 +159,8 @@ class Recommendation(FileSection):
     tolerate: str = ""
     worst: dict[str, OptionalNumber] = Field(default_factory=dict)
     reason: str = ""
+    of_networks: bool = True
+    utilities: dict[str, OptionalNumber] = Field(default_factory=dict)
 
 
 LEAD_NAME = "lead over single"
@@ -181,6 +199,8 @@ class VerdictFile(RunFile):
         test_openings: How often the test data were opened.
         tasks: Verdicts per task.
         arms: Mean relative change per arm.
+        sharing: What sharing does among trees and among linear models, by the arm that shares.
+        families: Number of families of comparisons that share the error: that of the networks, and those of `sharing`.
         warnings: What limits the verdict.
         titles: Display names of the arms.
         transfer: Negative transfer per arm and task.
@@ -202,6 +222,8 @@ class VerdictFile(RunFile):
     test_openings: int | None = None
     tasks: dict[str, TaskRecord] = Field(default_factory=dict)
     arms: dict[str, SummaryRecord] = Field(default_factory=dict)
+    sharing: dict[str, SharingRecord] = Field(default_factory=dict)
+    families: int = 1
     warnings: tuple[str, ...] = ()
     titles: dict[str, str] = Field(default_factory=dict)
     transfer: dict[str, dict[str, TaskTransfer]] = Field(default_factory=dict)

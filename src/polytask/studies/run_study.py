@@ -37,6 +37,7 @@ from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.setup.train_function_setup import check_function_arms, with_train_function
 from polytask.studies.spec.arms import ResolvedArm, arm_titles, parse_arms
 from polytask.studies.spec.run_logger import run_logger
+from polytask.studies.tables.accepted_arms import with_arms_of_tables
 from polytask.studies.tuning.arm_selection import RaceResult, race_seed, read_race_result, run_race, write_race_result
 from polytask.studies.tuning.trial_runner import TrialRunner
 from polytask.tasks import Task, check_tasks
@@ -105,7 +106,8 @@ class Study:
                 "there is nothing to share with one target", where="tasks", found=", ".join(self.names), remedy="Give at least two"
             )
         check_function_arms(self.config)
-        self.arms = parse_arms(self.config.arms, self.names)
+        parsed = parse_arms(self.config.arms, self.names)
+        self.arms = with_arms_of_tables(parsed, self.sources, self.tasks, by_function=self.config.train is not None)
         check_parts(self.config, self.arms)
         _check_known_tasks(tuple(self.config.margins), "a margin", self.names)
         _check_known_tasks(self.config.protect, "protection", self.names)
@@ -239,7 +241,7 @@ def _watched(context: JobContext, tasks: Sequence[Task]) -> JobContext:
 
 
 def arms_to_test(arms: Sequence[ResolvedArm], raced: RaceResult) -> tuple[ResolvedArm, ...]:
-    """Return the arms that are tested: single-task training, baselines, and the winner of the race, or all joint arms without a race."""
+    """Return the arms that are tested: all that are no joint arms, and the winner of the race, or all joint arms without a race."""
     return tuple(arm for arm in resolve_grouped_arms(arms, raced.groups) if not arm.is_joint or raced.winner in (None, arm.name))
 
 

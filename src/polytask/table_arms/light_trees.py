@@ -14,7 +14,6 @@ from polytask.table_arms.table_model_base import Floats, TableArm, TableRows, is
 from polytask.tasks.tabular_learning import TabularLearning
 
 MOST_ROUNDS, PATIENCE = 800, 40
-HELD_OUT = 0.2
 SETTINGS: tuple[Mapping[str, Any], ...] = (
     {"num_leaves": 31, "min_child_samples": 20},
     {"num_leaves": 8, "min_child_samples": 5, "feature_fraction": 0.7, "bagging_fraction": 0.8, "bagging_freq": 1},
@@ -39,18 +38,17 @@ class LightTreesArm(TableArm):
 
     name: ClassVar[str] = "trees"
 
-    def fit(self, rows: TableRows, seed: int) -> None:
-        """Choose setting and rounds of each task, then fit all rows."""
-        learned, held_out = rows.inner_split(HELD_OUT, seed)
+    def fit_chosen(self, learned: TableRows, held_out: TableRows, final: TableRows, seed: int) -> None:
+        """Choose setting and rounds of each task, then fit the model."""
         self._models: dict[str, str] = {}
         self._constants: dict[str, list[float]] = {}
         for name, learning in self.learnings.items():
-            place, y, w = rows.labeled(name)
+            place, y, w = final.labeled(name)
             if len(np.unique(y)) < 2:
                 self._constants[name] = trivial_outputs(learning, y, w, 1).ravel().tolist()
                 continue
             setting, rounds = self._chosen(name, learned, held_out, seed)
-            model = self._trained(name, rows, setting, max(10, round(rounds * len(place) / max(1, len(learned.labeled(name)[0])))), seed)
+            model = self._trained(name, final, setting, max(10, round(rounds * len(place) / max(1, len(learned.labeled(name)[0])))), seed)
             self._models[name] = model.model_to_string()
         self._boosters: dict[str, Any] = {}
 

@@ -20,7 +20,6 @@ PENALTIES = (10.0, 1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4)
 """Values of λ, from the simplest model, each of which begins where the one before has ended."""
 SEARCH_ITERATIONS, MOST_ITERATIONS = 40, 300
 """Iterations for each penalty while one is chosen, each of which begins where the one before ended, and of the final fit."""
-HELD_OUT = 0.2
 LARGEST_LOG_RATE = 20.0
 MOST_TIMES_TARGET = 10.0
 """Bound of predicted rates, in largest targets of the training rows."""
@@ -89,13 +88,13 @@ class LinearOutputs:
 class _LinearModels(TableArm):
     """What both linear arms have in common: the objective, its minimization along decreasing penalties, and predictions."""
 
-    def fit(self, rows: TableRows, seed: int) -> None:
-        """Choose the penalty on a fifth of the rows, then fit all of them."""
-        learned, held_out = rows.inner_split(HELD_OUT, seed)
+    def fit_chosen(self, learned: TableRows, held_out: TableRows, final: TableRows, seed: int) -> None:
+        """Choose the penalty on held-out rows, then fit the model; nothing is random."""
+        del seed
         self._start(learned)
         chosen = self._chosen_penalties(learned, held_out)
-        self._start(rows)
-        self._weights = self._fitted(rows, chosen)
+        self._start(final)
+        self._weights = self._fitted(final, chosen)
 
     def outputs(self, inputs: NDArray[np.float32]) -> dict[str, Floats]:
         """Return probabilities (N, C), numbers or rates (N,) of each task for inputs (N, F)."""

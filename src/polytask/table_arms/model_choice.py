@@ -102,7 +102,7 @@ def choose_model(
         ConfigError: An arm does not exist, no arm is left, or a task is of a kind that only networks learn.
     """
     started = time.monotonic()
-    learnings = {task.name: _learning_of(task) for task in tasks}
+    learnings = {task.name: learning_of(task) for task in tasks}
     tried, notes = _available(arms)
     if decisions is not None:
         tried, time_limit = tuple(decisions["arms"]), None
@@ -139,7 +139,7 @@ def choose_model(
 def _mixed(task: Task, blend: TaskBlend, raw: Mapping[str, Mapping[str, Floats]]) -> Predictions:
     """Return the predictions of a task from the raw outputs of arms."""
     mixed: Any = sum(weight * raw[arm][task.name] for arm, weight in blend.weights.items())
-    return _learning_of(task).predictions(mixed)  # type: ignore[no-any-return]
+    return learning_of(task).predictions(mixed)  # type: ignore[no-any-return]
 
 
 def table_rows(source: Source, targets: Mapping[str, Floats]) -> TableRows:
@@ -150,7 +150,12 @@ def table_rows(source: Source, targets: Mapping[str, Floats]) -> TableRows:
     return TableRows(np.asarray(source.inputs), cardinalities, targets, weights, source.groups)
 
 
-def _learning_of(task: Task) -> Any:  # noqa: ANN401 - a TabularLearning
+def learning_of(task: Task) -> Any:  # noqa: ANN401 - a TabularLearning
+    """Return how a task is learned from a table.
+
+    Raises:
+        ConfigError: Only networks learn its kind.
+    """
     learning = task.tabular_learning()
     if not supported(learning):
         remedy = "Use model='network' for it, or leave the target out"
@@ -209,7 +214,7 @@ def _fit_folds(
 
 def _fit_member(arm: str, source: Source, rows: TableRows, tasks: Sequence[Task], train: NDArray[np.int64], seed: int) -> Member:
     if arm in CLASSICAL:
-        model = CLASSICAL[arm]({task.name: _learning_of(task) for task in tasks})
+        model = CLASSICAL[arm]({task.name: learning_of(task) for task in tasks})
         model.fit(rows.take(train), seed)
         return model
     network = NetworkArm(apart=arm.endswith("@apart"))

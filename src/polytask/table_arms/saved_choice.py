@@ -51,8 +51,15 @@ class TrainedChoice:
         return [(task, found[task.name]) for task in self.tasks]
 
 
-def save_choice(folder: Path, model: ChosenModel, source: str, coding: TablePreprocessor) -> None:
+def save_choice(folder: Path, model: ChosenModel, source: str, coding: TablePreprocessor, facts: Mapping[str, Any] | None = None) -> None:
     """Save chosen models to a folder, with one folder in it per network.
+
+    Args:
+        folder: Folder to write.
+        model: Models and their weights.
+        source: Name of the table.
+        coding: Preprocessor of the table.
+        facts: Facts on the fit that belong to it.
 
     Raises:
         StorageError: The folder cannot be written.
@@ -71,6 +78,7 @@ def save_choice(folder: Path, model: ChosenModel, source: str, coding: TablePrep
         "blends": blends,
         "decisions": model.decisions,
         "notes": list(model.notes),
+        **({} if facts is None else {"facts": dict(facts)}),
     }
     save_state(folder, state)
     for arm, members in model.members.items():

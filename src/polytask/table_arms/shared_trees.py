@@ -14,7 +14,6 @@ from polytask.table_arms.proper_scores import mean_loss, trivial_outputs
 from polytask.table_arms.table_model_base import Floats, TableArm, TableRows
 from polytask.tasks.tabular_learning import TabularLearning
 
-HELD_OUT = 0.2
 MOST_LEAVES = 400_000
 """Number of rows times trees up to which a forest has 100 trees; larger tables get fewer, and at least 30."""
 SETTINGS: tuple[Mapping[str, Any], ...] = (
@@ -122,16 +121,15 @@ class SharedTreesArm(TableArm):
 
     name: ClassVar[str] = "trees@shared"
 
-    def fit(self, rows: TableRows, seed: int) -> None:
-        """Choose the setting on a fifth of the rows, then fit all of them."""
-        learned, held_out = rows.inner_split(HELD_OUT, seed)
+    def fit_chosen(self, learned: TableRows, held_out: TableRows, final: TableRows, seed: int) -> None:
+        """Choose the setting on held-out rows, then fit the model."""
         best, chosen = np.inf, SETTINGS[0]
         for setting in SETTINGS:
             self._grow(learned, setting, seed, 30)
             loss = self._relative_loss(learned, held_out)
             if loss < best:
                 best, chosen = loss, setting
-        self._grow(rows, chosen, seed, int(np.clip(MOST_LEAVES // max(1, len(rows)), 30, 100)))
+        self._grow(final, chosen, seed, int(np.clip(MOST_LEAVES // max(1, len(final)), 30, 100)))
 
     def outputs(self, inputs: NDArray[np.float32]) -> dict[str, Floats]:
         """Return probabilities (N, C), numbers or rates (N,) of each task for inputs (N, F)."""

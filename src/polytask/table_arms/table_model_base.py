@@ -14,6 +14,8 @@ from polytask.tasks.tabular_learning import TabularLearning
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+HELD_OUT = 0.2
+"""Share of the rows on which settings are chosen if no rows are given for it."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,21 @@ class TableArm(ABC):
     def __init__(self, learnings: Mapping[str, TabularLearning]) -> None:
         self.learnings = dict(learnings)
 
-    @abstractmethod
     def fit(self, rows: TableRows, seed: int) -> None:
-        """Fit the model, with its own choice of settings on a part of the rows; the same rows and seed give the same model."""
+        """Choose settings on a fifth of the rows, then fit all of them; the same rows and seed give the same model."""
+        learned, held_out = rows.inner_split(HELD_OUT, seed)
+        self.fit_chosen(learned, held_out, rows, seed)
+
+    @abstractmethod
+    def fit_chosen(self, learned: TableRows, held_out: TableRows, final: TableRows, seed: int) -> None:
+        """Choose settings by models of some rows and their scores on others, then fit the model.
+
+        Args:
+            learned: Rows that the candidates learn from.
+            held_out: Rows that choose settings and the number of rounds.
+            final: Rows that the model learns from.
+            seed: Seed of all random numbers.
+        """
 
     @abstractmethod
     def outputs(self, inputs: NDArray[np.float32]) -> dict[str, Floats]:

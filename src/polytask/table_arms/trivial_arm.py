@@ -19,12 +19,12 @@ class TrivialArm(TableArm):
 
     name: ClassVar[str] = "trivial"
 
-    def fit(self, rows: TableRows, seed: int) -> None:
-        """Compute shares and means; nothing is random."""
-        del seed
+    def fit_chosen(self, learned: TableRows, held_out: TableRows, final: TableRows, seed: int) -> None:
+        """Compute shares and means; nothing is chosen or random."""
+        del learned, held_out, seed
         self._outputs: dict[str, Floats] = {}
         for name, learning in self.learnings.items():
-            _, y, w = rows.labeled(name)
+            _, y, w = final.labeled(name)
             self._outputs[name] = trivial_outputs(learning, y, w, 1)
 
     def outputs(self, inputs: NDArray[np.float32]) -> dict[str, Floats]:

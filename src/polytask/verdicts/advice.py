@@ -115,9 +115,8 @@ def advise(verdict: VerdictData, *, saved: float = 1.0, protect: Sequence[str] =
     """
     arm, tasks, tolerance = _arm(verdict), verdict.tasks, Tolerance.parse(tolerate)
     _check_tasks(tuple(tasks), protect)
-    ratios = {name: _in_margins(task.arms[arm].difference, task.margin) for name, task in tasks.items()}
-    worth = [_in_margins(tolerance.of(task.single[0], task.margin), task.margin) for task in tasks.values()]
-    saving = saved * sum(worth) / len(tasks)
+    ratios = {name: in_margins(task.arms[arm].difference, task.margin) for name, task in tasks.items()}
+    saving = saved * network_worth(verdict, tolerance)
     pooled = verdict.arms[arm].pooled
     error = 0.0 if pooled is None else pooled.standard_error  # without it a margin is 0, next to which any difference is large
     utility = float(shrunk(sum(ratios.values()) / len(tasks), error, len(tasks), seeds=len(verdict.seeds))) + saving
@@ -131,6 +130,17 @@ def advise(verdict: VerdictData, *, saved: float = 1.0, protect: Sequence[str] =
     together, shown = (bool(part) for part in choice)
     worst, best = ({name: end[side] for name, end in ends.items()} for side in (0, 1))
     return Advice(together, shown, arm, utility, saving, tolerance, worst, best, at_risk, tuple(protect), saved)
+
+
+def network_worth(verdict: VerdictData, tolerance: Tolerance) -> float:
+    """Return what one network instead of one per task is worth, in margins: the mean over tasks of what is tolerated.
+
+    Args:
+        verdict: Verdict, whose baseline has one network per task.
+        tolerance: What is tolerated per task.
+    """
+    worth = [in_margins(tolerance.of(task.single[0], task.margin), task.margin) for task in verdict.tasks.values()]
+    return sum(worth) / len(worth)
 
 
 def choose(
@@ -192,7 +202,8 @@ def saved_share(tasks: int, networks: int) -> float:
     return max(0.0, (tasks - networks) / (tasks - 1)) if tasks > 1 else 0.0
 
 
-def _in_margins(difference: float, margin: float) -> float:
+def in_margins(difference: float, margin: float) -> float:
+    """Return a difference in margins, of at most 100 in size, also where the margin is 0."""
     ratio = difference / margin if margin else math.copysign(math.inf, difference) if difference else 0.0
     return max(-FARTHEST, min(FARTHEST, ratio))
 

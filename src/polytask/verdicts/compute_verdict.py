@@ -132,7 +132,7 @@ def verdict_of_table(
     compared = [compare_task(task, metric, options) for task, metric in zip(predictions.tasks, deciding, strict=True)]
     pooled = {arm: _pooled(compared, arm, predictions.units, options) for arm in arms}
     family = arms if chosen is None else (chosen,)
-    decisions = _decisions(compared, pooled, family)
+    decisions = _decisions(compared, pooled, family, plan.familywise)
     return Verdict(
         baseline,
         chosen,
@@ -241,7 +241,9 @@ def _pooled(compared: Sequence[TaskComparison], arm: str, units: int, options: C
     return mean_over_tasks(compared, arm, [1 / task.margin for task in compared], units, options)
 
 
-def _decisions(compared: Sequence[TaskComparison], pooled: Mapping[str, RepeatedEstimate | None], family: Sequence[str]) -> Decisions:
+def _decisions(
+    compared: Sequence[TaskComparison], pooled: Mapping[str, RepeatedEstimate | None], family: Sequence[str], level: float
+) -> Decisions:
     """Decide all pairs of task and arm, and the means over tasks: the arms of the family together, every other one alone."""
     decisions: dict[tuple[str, str], Decision] = {}
     for arms in [tuple(family), *((arm,) for arm in pooled if arm not in family)]:
@@ -251,7 +253,7 @@ def _decisions(compared: Sequence[TaskComparison], pooled: Mapping[str, Repeated
         pairs = [((name, arm), Hypothesis(study, 1.0)) for name, arm, study in means]
         others = [((task.predictions.name, arm), Hypothesis(task.studies[arm], task.margin)) for task, arm in tasks]
         for own in [(pairs, others)] if not alone else [*(([pair], []) for pair in pairs), *(([], [other]) for other in others)]:
-            found = decide([one for _, one in own[0]], [one for _, one in own[1]])
+            found = decide([one for _, one in own[0]], [one for _, one in own[1]], FAMILYWISE_LEVEL if alone else level)
             decisions |= {
                 key: answer for part, answers in zip(own, found, strict=True) for (key, _), answer in zip(part, answers, strict=True)
             }

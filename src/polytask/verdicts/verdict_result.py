@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from polytask.metrics.formatting import number_of
-from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +70,7 @@ class VerdictData:
     def level(self) -> float:
         """Familywise error that is spent so far."""
         looked = [share for look, share in zip(self.plan.looks, self.plan.spent, strict=True) if look <= len(self.seeds)]
-        return FAMILYWISE_LEVEL * (looked or self.plan.spent[:1])[-1]
+        return self.plan.familywise * (looked or self.plan.spent[:1])[-1]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of verdict.json: numbers with 12 significant digits, and `None` for numbers that are not finite."""
@@ -89,6 +88,7 @@ class VerdictData:
             level=self.level,
             looks=self.plan.looks,
             continuations=self.plan.continuations,
+            **({"families": self.plan.families} if self.plan.families > 1 else {}),
             test_openings=self.openings,
             tasks={name: task.record() for name, task in self.tasks.items()},
             arms={name: arm.record() for name, arm in self.arms.items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Protocol, runtime_checkable
 
@@ -96,6 +96,28 @@ ARM: dict[str, Any] = {
     ]
 }
 """JSON schema of an arm in a study file: a string, or a name with its parts."""
+
+
+TABLES = "tables"
+"""Word for the usual arms of a table."""
+USUAL_ARMS = ("single", "equal", "linear", "linear@shared", "trees", "trees@apart", "trees@shared")
+"""Arms that the word `tables` stands for."""
+
+
+def expand_tables(arms: Any) -> Any:  # noqa: ANN401 - pydantic validates what is no list
+    """Return a list of arms with the word `tables` replaced by the arms that it stands for, each once.
+
+    Example:
+        >>> expand_tables(["tables", "uncertainty", "equal"])[-3:]
+        ['trees@apart', 'trees@shared', 'uncertainty']
+    """
+    if not isinstance(arms, list | tuple):
+        return arms
+    found: list[object] = []
+    for arm in arms:
+        own: Sequence[object] = USUAL_ARMS if isinstance(arm, str) and arm.strip() == TABLES else (arm,)
+        found += [one for one in own if one not in found or one not in USUAL_ARMS]
+    return found
 
 
 AUTO = "auto"

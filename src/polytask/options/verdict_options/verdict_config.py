@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from polytask.options.base import OptionModel
-from polytask.options.cli_option import Flag
+from polytask.options.cli_option import FILE_ONLY, Flag
 from polytask.options.values.limits import MOST_PARTS, MOST_ROWS, SeedCount
 from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, ToleranceOption
 
@@ -43,6 +43,11 @@ class VerdictConfig(OptionModel):
         Field(description="Numbers of seeds after each continuation of a finished plan of looks."),
         Flag(_COMPARISON, separator=",", example="20", default="none"),
     ] = ()
+    families: Annotated[
+        int,
+        Field(ge=1, le=MOST_PARTS, description="Number of families of comparisons that share the error, of which this is one."),
+        FILE_ONLY,
+    ] = 1
     train_units: Annotated[
         int | None,
         Field(

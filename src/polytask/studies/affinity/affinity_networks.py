@@ -16,6 +16,7 @@ from polytask.studies.execution.job_training import Job, JobContext, callback_na
 from polytask.studies.execution.run_jobs import StudyProgressHook, train_jobs
 from polytask.studies.setup.resolve_config import network_plan
 from polytask.studies.spec.arms import SINGLE, ResolvedArm, parse_arm
+from polytask.studies.tables.accepted_arms import check_networks
 from polytask.tasks import Task
 
 CHEAP_MULTIPLY_ADDS = 100_000
@@ -57,6 +58,7 @@ def make_relate_networks(config: RelateConfig, tasks: Sequence[str], folder: Pat
         ConfigError: The balancer does not train all tasks in one network.
     """
     joint = parse_arm(config.balancer, tasks)
+    check_networks([joint])
     if len(joint.groups) > 1:
         what = "affinities are measured in a network that learns all tasks"
         raise ConfigError(what, where=f"balancer {config.balancer!r}", remedy="Choose 'equal' or another balancer")

@@ -22,6 +22,7 @@ from polytask.studies.setup.apply_preset import reject_command_options, with_pre
 from polytask.studies.setup.run_folder import RunFolder, read_parquet, write_dataframe
 from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.spec.arms import ResolvedArm, parse_arms
+from polytask.studies.tables.accepted_arms import check_networks
 from polytask.tasks import Task, check_tasks
 
 
@@ -143,7 +144,9 @@ def _checked_arms(config: CurveConfig, names: Sequence[str]) -> tuple[ResolvedAr
     for name, where in [*((task, "labels_of") for task in config.labels_of), *((task, "margins") for task in config.margins)]:
         if name not in names:
             raise ConfigError("there is no such task", where=where, found=name, remedy=nearest(name, tuple(names)))
-    return parse_arms(config.arms, names)
+    arms = parse_arms(config.arms, names)
+    check_networks(arms)
+    return arms
 
 
 def _check_smallest_share(config: CurveConfig, sources: Sequence[Source], tasks: Sequence[Task]) -> None:

@@ -27,6 +27,7 @@ from polytask.studies.execution.function_fit import FunctionJob, TrainFunction, 
 from polytask.studies.execution.study_progress import write_status
 from polytask.studies.spec.arms import ResolvedArm
 from polytask.studies.spec.run_logger import RunLogger
+from polytask.studies.tables.table_arm_fit import fit_table_arm
 from polytask.studies.tuning.search_space import Settings, apply_settings
 from polytask.tasks import Task
 from polytask.training import ProgressHook, fit
@@ -161,6 +162,10 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     make_folder(job.folder)
     if job.arm.baseline:
         fit_job_baseline(job, context)
+        return
+    if job.arm.table:
+        own = [task for task in context.tasks if task.name in job.tasks]
+        fit_table_arm(job.arm.table, own, context.sources, job.result, options=context.options, seed=job.seed)
         return
     if context.function is not None:
         _call_function(job, context, context.function, progress or partial(write_status, job.folder))

@@ -22,6 +22,7 @@ from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.spec.arms import parse_arm
 from polytask.studies.spec.run_logger import run_logger
+from polytask.studies.tables.accepted_arms import check_networks
 from polytask.tasks import Task
 from polytask.training import ProgressHook
 from polytask.training.failed_steps import FailedSteps
@@ -68,6 +69,7 @@ def train_network(
         NonFiniteError: A loss is not finite.
     """
     arm = parse_arm(config.balancer, [task.name for task in tasks])
+    check_networks([arm])
     if len(arm.groups) > 1:
         raise ConfigError(
             "one network learns all tasks here", where=f"balancer {config.balancer!r}", remedy="Use 'single' as an arm of a study"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def judge_predictions(path: Path, config: VerdictConfig) -> JudgedPredictions:
             metrics=config.metrics,
             margins=config.margins,
             train_units=config.train_units,
-            looks=SeedPlan.of(config.looks, config.continued) if config.looks else None,
+            looks=replace(SeedPlan.of(config.looks, config.continued), families=config.families) if config.looks else None,
             test_openings=config.test_openings,
         )
     config = config.with_changes({"version": __version__})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,15 @@ from polytask.studies.results.verdict_notes import verdict_notes
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.setup.seed_budget import plan_of
 from polytask.studies.spec.arms import ResolvedArm, arm_titles
+from polytask.studies.tables.sharing_families import SharingVerdicts, count_families, sharing_verdicts
+from polytask.studies.tables.ship_advice import advise_over_all, table_utilities, utility_sentences
 from polytask.studies.tuning.arm_selection import RaceResult
 from polytask.studies.tuning.trial_runner import race_cost
 from polytask.tasks import Task
 from polytask.verdicts.advised_verdict import Verdict
 from polytask.verdicts.compute_verdict import verdict
+from polytask.verdicts.estimates.empty_same import without_empty_same
+from polytask.verdicts.shown.advice_sentences import RecommendedArm
 from polytask.verdicts.spending.seed_plan import SeedPlan
 
 
@@ -94,8 +98,8 @@ class TestedStudy:
 
     @property
     def plan(self) -> SeedPlan:
-        """Planned looks at the test data, the finished plan's continuations included."""
-        return plan_of(self.config)
+        """Planned looks at the test data, the finished plan's continuations included; kinds of models share the error."""
+        return replace(plan_of(self.config), families=count_families(self.arms))
 
     @property
     def facts(self) -> dict[str, list[tuple[Job, Mapping[str, Any]]]]:
@@ -131,6 +135,18 @@ class TestedStudy:
         )
         return found.with_titles(arm_titles(self.all_arms))
 
+    def sharing(self, openings: int) -> SharingVerdicts:
+        """Compute what sharing does among trees and among linear models, after this many openings of the test data."""
+        return sharing_verdicts(
+            self.tested.predictions,
+            self.arms,
+            self.tasks,
+            margins=self.config.margins,
+            plan=self.plan,
+            openings=openings,
+            titles=arm_titles(self.all_arms),
+        )
+
 
 def has_unclear_claim(verdict: Verdict) -> bool:
     """Return whether a claim about the chosen arm is unclear, of a task or of the mean over tasks, so that a further look may settle it."""
@@ -142,11 +158,12 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     facts = study.facts
     chosen = study.chosen(facts)
     costs = {arm: arm_cost(own) for arm, own in facts.items()}
-    verdict = warn_of_failed_steps(study.verdict(chosen, count_openings(folder.ledger)), costs, study.config.training)
-    names = [task.name for task in study.tasks]
-    advised = advise_study(verdict, chosen, costs, study.config.protect, study.config.tolerate)
-    advised = refuse_arm_with_failed_steps(advised, chosen.title, len(names), circumstances(chosen, costs), study.config.training)
-    verdict, recommendation = verdict.with_advice(advised), recommendation_record(advised, chosen.groups, names)
+    openings = count_openings(folder.ledger)
+    findings = run_findings(study.arms, study.tasks, facts, study.tested.results, study.tested.predictions)
+    empty = {(one.arm, task) for one in findings if one.kind == "trivial" for task in one.tasks}
+    verdict = without_empty_same(warn_of_failed_steps(study.verdict(chosen, openings), costs, study.config.training), empty)
+    advised, recommendation = _advice(study, verdict, chosen, costs)
+    verdict = verdict.with_advice(advised)
     every = [fact for own in facts.values() for fact in own]
     write_dataframe(folder.path / "results.csv", pd.concat([validation_rows(every), study.tested.results], ignore_index=True))
     write_dataframe(folder.predictions, study.tested.predictions)
@@ -154,14 +171,34 @@ def conclude_study(folder: RunFolder, study: TestedStudy) -> StudyResult:
     write_dataframe(folder.path / "history.csv", history)
     write_callback_results(folder, every)
     _cost_file(folder, facts, costs).write(folder.costs)
-    findings = run_findings(study.arms, study.tasks, facts, study.tested.results, study.tested.predictions)
     findings += rate_findings(study.arms, study.raced.tried, study.raced.chosen)
     summary = _verdict_file(study, verdict, recommendation, summarize_transfer(history), findings)
+    summary = _with_sharing(summary, study.sharing(openings), empty)
     summary = summary.model_copy(update={"notes": (*summary.notes, *source_buffer_notes([fact for _, fact in every]))})
     summary.write(folder.verdict)
     folder.log(recommendation.reason)
     export_model(folder.model, facts[recommendation.arm], study.config.train)
     return StudyResult(verdict, recommendation, costs, study.tested.predictions, folder.path, summary.to_dict())
+
+
+def _advice(
+    study: TestedStudy, verdict: Verdict, chosen: ResolvedArm, costs: Mapping[str, ArmCost]
+) -> tuple[RecommendedArm, Recommendation]:
+    """Return the advice on networks, or to ship a model of another kind if more is expected of it."""
+    names, config = [task.name for task in study.tasks], study.config
+    advised = advise_study(verdict, chosen, costs, config.protect, config.tolerate)
+    advised = refuse_arm_with_failed_steps(advised, chosen.title, len(names), circumstances(chosen, costs), config.training)
+    record = recommendation_record(advised, chosen.groups, names)
+    return advise_over_all(verdict, advised, record, table_utilities(verdict, study.arms, config.protect, config.tolerate))
+
+
+def _with_sharing(summary: VerdictFile, sharing: SharingVerdicts, empty: Collection[tuple[str, str]]) -> VerdictFile:
+    """Return the content of verdict.json with what sharing does among models of tables, and what is expected of every arm."""
+    sharing = sharing.without_empty_same(empty)
+    found = sharing.records()
+    said = [*sharing.sentences(), *(utility_sentences(summary.recommendation, summary.titles) if summary.recommendation else ())]
+    notes = {"notes": (*said, *summary.notes)} if said else {}
+    return summary.model_copy(update={**({"sharing": found} if found else {}), **notes})
 
 
 def _cost_file(folder: RunFolder, facts: Mapping[str, Sequence[tuple[Job, Mapping[str, Any]]]], costs: Mapping[str, ArmCost]) -> CostFile:
@@ -187,7 +224,8 @@ def _verdict_file(
     config = study.config
     notes = verdict_notes(config, study.all_arms, study.raced)
     shipped = shipped_risk(recommendation.arm, study.tasks, study.tested.results)
-    risks = risk_sentences(verdict.titles[recommendation.arm], shipped, study.tasks)
+    title = verdict.titles[recommendation.arm]
+    risks = risk_sentences(title, shipped, study.tasks, "network" if recommendation.of_networks else "model")
     content = {
         "study": config.source or " + ".join(config.tables) or "sources given in Python",
         "version": config.version,

@@ -35,7 +35,9 @@ def export_model(folder: Path, facts: Sequence[tuple[Job, Mapping[str, Any]]], f
                 shutil.copytree(job.result, folder / name, dirs_exist_ok=True)
         else:
             _copy_own_folder(job.folder / OWN_FOLDER, folder / name)
-        networks.append(ModelNetwork(folder=name, tasks=tasks, arm=job.arm.name, seed=job.seed))
+        networks.append(
+            ModelNetwork(folder=name, tasks=tasks, arm=job.arm.name, seed=job.seed, **({"chosen": True} if job.arm.table else {}))
+        )
     ModelIndex(networks=tuple(networks), function=function).write(folder / MODEL_INDEX)
 
 

@@ -24,6 +24,7 @@ from polytask.studies.execution.run_jobs import run_calls
 from polytask.studies.execution.shared_data import SharedSources, share_sources
 from polytask.studies.results.result_tables import result_rows, trivial_rows
 from polytask.studies.setup.run_folder import read_parquet, write_dataframe
+from polytask.studies.tables.table_arm_fit import table_outcomes
 from polytask.tasks import Outcome, Task
 from polytask.tasks.base import has_label, task_from_dict
 from polytask.training import PreparedSource, prepare_source
@@ -185,11 +186,18 @@ def _evaluate_job(job: Job, common: SharedSources, context: JobContext, training
 def _predict_job(job: Job, sources: Sequence[Source], context: JobContext) -> tuple[list[pd.DataFrame], list[tuple[Task, Outcome]]]:
     """Return predictions per source and task that the source labels, as rows of a table and as outcomes."""
     rows, outcomes = [], []
-    by_networks = _network_outcomes if context.function is None else _function_outcomes
-    for source, mask, task, outcome in (_baseline_outcomes if job.arm.baseline else by_networks)(job, sources, context):
+    for source, mask, task, outcome in _outcomes_of(job, sources, context):
         rows.append(_prediction_rows(job, task, outcome, *_unit_names(source, mask)))
         outcomes.append((task, outcome))
     return rows, outcomes
+
+
+def _outcomes_of(job: Job, sources: Sequence[Source], context: JobContext) -> Iterator[SourceOutcome]:
+    if job.arm.baseline:
+        return _baseline_outcomes(job, sources, context)
+    if job.arm.table:
+        return table_outcomes(job.result, sources, context.tasks)
+    return (_network_outcomes if context.function is None else _function_outcomes)(job, sources, context)
 
 
 def _network_outcomes(job: Job, sources: Sequence[Source], assigned: JobContext) -> Iterator[SourceOutcome]:

@@ -145,7 +145,7 @@ def _better_without_network(arms: Sequence[ResolvedArm], task: Task, values: Map
     metric = metric_of(task)
     means = {arm.name: float(values[arm.name, task.name].mean()) for arm in arms if (arm.name, task.name) in values}
     ranked = sorted((arm for arm in arms if arm.name in means), key=lambda arm: metric.sign * means[arm.name], reverse=True)
-    networks, baselines = [arm for arm in ranked if not arm.baseline], [arm for arm in ranked if arm.baseline]
+    networks, baselines = [arm for arm in ranked if arm.is_network], [arm for arm in ranked if not arm.is_network]
     if not networks or not baselines:
         return
     best, own = baselines[0], values[baselines[0].name, task.name]
@@ -229,13 +229,13 @@ def _within(bounds: tuple[float, float], low: float, high: float) -> tuple[float
     return min(max(bounds[0], low), high), min(max(bounds[1], low), high)
 
 
-def risk_sentences(title: str, risk: Mapping[str, ShippedRisk], tasks: Sequence[Task]) -> Iterator[str]:
+def risk_sentences(title: str, risk: Mapping[str, ShippedRisk], tasks: Sequence[Task], model: str = "network") -> Iterator[str]:
     """Yield a sentence per task about the one network that is saved, in the units of the table of differences."""
     metrics = {task.name: metric_of(task).name for task in tasks}
     for task, one in risk.items():
         metric = metrics[task]
         value = f"{metric_label(metric)} {_value_range(metric, one.interval)}"
-        text = f"One network of {title}, such as the one that is saved, has {value} on {task}"
+        text = f"One {model} of {title}, such as the one that is saved, has {value} on {task}"
         if one.difference_interval is not None:
             text += f", a difference of {_difference_range(metric, one.difference_interval)} from a single-task network of the same seed"
         yield f"{text} (95 % interval for one new seed)."

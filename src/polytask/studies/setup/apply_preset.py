@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +13,12 @@ from polytask.options import NetworkConfig, StudyConfig
 from polytask.options.train_config import Config
 from polytask.options.training_options import FUNCTION_TRAINING
 from polytask.options.training_presets import find_preset, preset_training_options
+from polytask.studies.spec.arms_of_tables import is_installed
 from polytask.studies.spec.study_presets import preset_study_options
+from polytask.studies.tables.accepted_arms import why_not_of_tables
 from polytask.tasks import Task
 
+_LOG = logging.getLogger("polytask")
 DEFAULT_PRESET = "standard"
 COMMAND_OPTIONS = ("source", "size", "tables", "version")
 """Fields of a configuration that name the data or the program; in Python, the sources and tasks are passed instead."""
@@ -65,7 +69,11 @@ def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]
     if isinstance(config, StudyConfig):
         tables = all(isinstance(source.preprocessor, TablePreprocessor) for source in sources)
         trials = config.trials if "trials" in config.model_fields_set else None
-        of_study = {"seeds": tuple(range(find_preset(name).seeds)), **preset_study_options(name, tasks, tables=tables, trials=trials)}
+        shipped = config.train is None and not why_not_of_tables(sources, tasks)
+        chosen = preset_study_options(name, tasks, tables=tables, shipped=shipped, trials=trials)
+        of_study = {"seeds": tuple(range(find_preset(name).seeds)), **chosen}
+        if shipped and "arms" not in config.model_fields_set and "trials" in chosen and not is_installed("trees"):
+            _LOG.warning("boosted trees take no part: LightGBM is not installed (pip install 'polytask[trees]')")
         kept = {*config.model_fields_set, *(("trials", "tune") if config.train is not None else ())}
         update |= {choice: value for choice, value in of_study.items() if choice not in kept}
     return config.model_copy(update=update)

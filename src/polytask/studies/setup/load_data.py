@@ -94,7 +94,7 @@ def _with_task_weights(config: Config, given: Collection[str], tasks: Sequence[T
         return config
     arms = config.arms if "arms" in given else tuple(WEIGHTED_BALANCER if arm == DEFAULT_BALANCER else arm for arm in config.arms)
     if not any(
-        uses_task_weights(arm.balancer) and not arm.options for arm in (parse_arm(text, list(weights)) for text in arms) if not arm.baseline
+        uses_task_weights(arm.balancer) and not arm.options for arm in (parse_arm(text, list(weights)) for text in arms) if arm.is_network
     ):
         remedy = f"Leave the weights out, or add the arm {WEIGHTED_BALANCER!r}"
         where = f"arms {', '.join(map(str, arms))}"

@@ -108,7 +108,7 @@ def check_buildable(requested: NetworkConfig, sources: Sequence[Source], tasks: 
     if isinstance(plan, ModulePlan):
         plan.check(tasks)
     make_callbacks(requested.callbacks, [task.name for task in tasks])
-    for arm in (arm for arm in arms if not arm.baseline):
+    for arm in (arm for arm in arms if arm.is_network):
         own = arm.plan(plan)
         if arm.max_groups and isinstance(own, NetworkPlan):
             _check_every_group(arm, own.architecture, tasks)
@@ -128,7 +128,7 @@ def check_parts(requested: NetworkConfig, arms: Sequence[ResolvedArm]) -> None:
         ConfigError: An arm has an architecture or an encoder.
     """
     for arm in arms if requested.model is not None else ():
-        if not arm.baseline:
+        if arm.is_network:
             arm.plan(ModulePlan(requested.model or "", {}))
 
 

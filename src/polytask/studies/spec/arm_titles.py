@@ -7,6 +7,7 @@ from polytask.registry import find, names
 from polytask.registry.constructor_calls import WRAPPER, spelled_as
 from polytask.registry.parsing import split_outside
 from polytask.registry.resolve import Resolved, group_of, resolve
+from polytask.studies.spec.arms_of_tables import TABLE_ARMS
 
 TITLES = {"single": "separate networks", "joint": "joint training", "grouped": "groups of tasks", "weights=tuned": "tuned weights"}
 """Arms that are no component. A network per task is what `single` trains."""
@@ -27,6 +28,8 @@ def arm_title(text: str) -> str:
         >>> arm_title("smooth-weights(decay=0.9):upgrad@mmoe(experts=8)")
         'UPGrad, smoothed weights (decay=0.9), mixture of experts (MMoE) (experts=8)'
     """
+    if text in TABLE_ARMS:
+        return TABLE_ARMS[text].title
     balancer, *parts = split_outside(text, "@")
     titles = [_balancer_title(balancer)]
     titles += [part if part.startswith("encoder(") else _component_title("architecture", part) for part in parts]

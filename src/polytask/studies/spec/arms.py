@@ -15,6 +15,7 @@ from polytask.registry.parsing import TORCHJD, parse_balancer, parse_options
 from polytask.registry.resolve import group_of, resolve, written
 from polytask.registry.suggestion import nearest
 from polytask.studies.spec.arm_titles import arm_title
+from polytask.studies.spec.arms_of_tables import TABLE_ARMS
 
 SINGLE = "single"
 GROUPED = "grouped"
@@ -87,7 +88,7 @@ def _check_names(name: object, title: object) -> None:
     """
     if not isinstance(name, str) or not name.strip():
         raise ConfigError("an arm needs a name", where="arm", found=repr(name), remedy="Write Arm('mine', balancer=...)")
-    if name in (*RESERVED, *names("baseline")) or name.startswith(WEIGHTS):
+    if name in (*RESERVED, *names("baseline"), *TABLE_ARMS) or name.startswith(WEIGHTS):
         raise ConfigError("this name is reserved", where=f"arm {name!r}", remedy="Choose another name for the arm")
     if not isinstance(title, str):
         raise ConfigError("a title must be a text", where=f"arm {name!r}, title", found=repr(title), remedy="Write title='My method'")
@@ -125,6 +126,7 @@ class ResolvedArm:
         baseline: Baseline with its options, one model per task, instead of networks; empty for other arms.
         title: Display name in sentences, tables and charts; by default the name.
         function_options: Options for the training function.
+        table: Arm of a table that is no network (`polytask.studies.spec.arms_of_tables`); empty for other arms.
 
     Raises:
         ConfigError: A name or option is unknown, a component belongs to another group, its class cannot be imported, or a baseline is
@@ -142,6 +144,7 @@ class ResolvedArm:
     baseline: Any = ""
     title: str = ""
     function_options: Mapping[str, Any] = field(default_factory=dict)
+    table: str = ""
 
     def __post_init__(self) -> None:
         where = f"arm {self.name!r}"
@@ -161,8 +164,13 @@ class ResolvedArm:
 
     @property
     def is_joint(self) -> bool:
-        """Whether the arm trains tasks together, and so may be chosen: all arms but single-task training and baselines."""
-        return self.name != SINGLE and not self.baseline
+        """Whether the arm trains networks together, so that validation data may choose it for the verdict."""
+        return self.name != SINGLE and self.is_network
+
+    @property
+    def is_network(self) -> bool:
+        """Whether the arm trains networks, or calls a training function in their place."""
+        return not self.baseline and not self.table
 
     def plan(self, common: Plan, absent: Collection[str] = ()) -> Plan:
         """Return the plan of a network of this arm.
@@ -181,7 +189,8 @@ def parse_arm(given: Written, tasks: Sequence[str]) -> ResolvedArm:
     """Parse an arm as users write it: `single`, a balancer such as `cagrad(c=0.4)`, or `weights=0.2/0.8` in the order of the tasks.
 
     `weights=tuned` tunes the weights; `grouped(groups=3)` trains groups of tasks that help each other; a baseline such as `trees` is one
-    model per task, for comparison. `joint` and `joint(width=64)` are calls of a training function with all tasks.
+    model per task, for comparison. `joint` and `joint(width=64)` are calls of a training function with all tasks. `trees@shared` and
+    others are arms of tables (`polytask.studies.spec.arms_of_tables`).
 
     A mapping has a `name`, and a `balancer`, `architecture`, `encoder` or `title`, or the `options` of a training function.
 
@@ -209,7 +218,10 @@ def parse_arm(given: Written, tasks: Sequence[str]) -> ResolvedArm:
     """
     if not isinstance(given, str):
         return _arm_of_parts(given, tasks)
-    arm = _arm_of_text(given.strip(), tasks)
+    text = given.strip()
+    if text in TABLE_ARMS and text not in names("baseline"):
+        return ResolvedArm(text, _groups(tasks, shared=TABLE_ARMS[text].shared), table=text, title=arm_title(text))
+    arm = _arm_of_text(text, tasks)
     return replace(arm, title=arm_title(arm.name))
 
 
@@ -219,9 +231,9 @@ def _arm_of_text(text: str, tasks: Sequence[str]) -> ResolvedArm:
         return replace(_arm_of_text(before, tasks), name=text, encoder=parse_options(architecture))
     if sharing:
         return replace(_arm_of_text(before, tasks), name=text, architecture=architecture)
-    together = (tuple(tasks),)
+    together = _groups(tasks, shared=True)
     if text == SINGLE:
-        return ResolvedArm(text, tuple((task,) for task in tasks))
+        return ResolvedArm(text, _groups(tasks, shared=False))
     if text.partition("(")[0] == GROUPED:
         return ResolvedArm(text, (), max_groups=_max_groups(text, len(tasks)))
     if text.partition("(")[0] == JOINT:
@@ -231,11 +243,17 @@ def _arm_of_text(text: str, tasks: Sequence[str]) -> ResolvedArm:
     if text.startswith(WEIGHTS):
         return ResolvedArm(text, together, "fixed", {"weights": _weights(text, tasks)})
     if not text.startswith(TORCHJD) and group_of(text, ARM_GROUPS, f"arm {text!r}") == "baseline":
-        return ResolvedArm(text, tuple((task,) for task in tasks), baseline=text)
+        return ResolvedArm(text, _groups(tasks, shared=False), baseline=text)
     if "(" not in text and ":" not in text and not text.startswith(TORCHJD) and text not in names("balancer"):
-        raise ConfigError("unknown arm", where=text, remedy=nearest(text, (SINGLE, *names("balancer"), *_SPECIAL_ARMS, *names("baseline"))))
+        raise ConfigError(
+            "unknown arm", where=text, remedy=nearest(text, (SINGLE, *names("balancer"), *_SPECIAL_ARMS, *names("baseline"), *TABLE_ARMS))
+        )
     balancer, options = parse_balancer(text)
     return ResolvedArm(text, together, balancer, options)
+
+
+def _groups(tasks: Sequence[str], *, shared: bool) -> tuple[tuple[str, ...], ...]:
+    return (tuple(tasks),) if shared else tuple((task,) for task in tasks)
 
 
 def _arm_of_parts(parts: Mapping[str, Any], tasks: Sequence[str]) -> ResolvedArm:

@@ -10,6 +10,7 @@ from typing import Any
 from polytask.baselines import BoostedTrees, LinearModels, TableLearner
 from polytask.options import StudyConfig
 from polytask.studies.spec.arms import GROUPED, TUNED_WEIGHTS, WEIGHTS
+from polytask.studies.spec.arms_of_tables import is_installed
 from polytask.tasks import Task
 
 WEIGHTS_TUNED = f"{WEIGHTS}{TUNED_WEIGHTS}"
@@ -25,17 +26,21 @@ STUDY_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 
 
-def preset_study_options(name: str, tasks: Sequence[Task], *, tables: bool, trials: int | None = None) -> dict[str, Any]:
+def preset_study_options(
+    name: str, tasks: Sequence[Task], *, tables: bool, shipped: bool = False, trials: int | None = None
+) -> dict[str, Any]:
     """Return the options that a preset sets in a study, by field of `StudyConfig`.
 
-    With three or more tasks there is also an arm of groups. With tables there are also arms of linear models and of boosted trees, if
-    scikit-learn is installed and supports the kinds of the tasks; linear models take part in every preset. With one trial nothing is
-    tuned, and the arm with tuned weights is left out.
+    With three or more tasks there is also an arm of groups. With one table there are also arms of linear models and, if LightGBM is
+    installed, of boosted trees, which may be recommended; linear models take part in every preset. With several tables, or kinds of tasks
+    that these arms do not learn, they are baselines of scikit-learn, if that is installed and supports the kinds. With one trial nothing
+    is tuned, and the arm with tuned weights is left out.
 
     Args:
         name: Name of an existing preset.
         tasks: Tasks to learn.
         tables: Whether all sources are tables.
+        shipped: Whether linear models and trees are arms to ship, not baselines.
         trials: Number of trials that the user chose; `None` uses the preset's.
 
     Example:
@@ -43,7 +48,10 @@ def preset_study_options(name: str, tasks: Sequence[Task], *, tables: bool, tria
         {}
     """
     choices = dict(STUDY_PRESETS[name])
-    baselines = tuple(learner.name for learner in (LinearModels, BoostedTrees) if tables and _supported(learner, tasks))
+    if shipped:
+        baselines = tuple(learner.name for learner in (LinearModels, BoostedTrees) if is_installed(learner.name))
+    else:
+        baselines = tuple(learner.name for learner in (LinearModels, BoostedTrees) if tables and _supported(learner, tasks))
     if "arms" in choices:
         tuned = (choices["trials"] if trials is None else trials) > 1
         choices["arms"] = tuple(arm for arm in choices["arms"] if tuned or arm != WEIGHTS_TUNED)

@@ -73,7 +73,7 @@ def race_seed(config: StudyConfig, number: int) -> int:
 
 def _brackets(arms: Sequence[ResolvedArm], *, races: bool) -> dict[str, tuple[TuningKey, ...]]:
     """Return the brackets by name: one per tuned network, and in a race one in which all joint arms compete."""
-    alone = [arm for arm in arms if not arm.baseline and not (races and arm.is_joint)]
+    alone = [arm for arm in arms if arm.is_network and not (races and arm.is_joint)]
     brackets: dict[str, tuple[TuningKey, ...]] = {
         f"{arm.name}: {' + '.join(group)}": ((arm.name, (group,)),) for arm in alone for group in arm.groups
     }

@@ -10,6 +10,8 @@ from polytask.verdicts.arm_verdict import settle_record
 from polytask.verdicts.shown.claim_sentences import join_names, seeds_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from polytask.run_files import ArmCost
     from polytask.verdicts.advice import Advice
     from polytask.verdicts.arm_verdict import TaskVerdict
@@ -132,18 +134,30 @@ def _all(verdict: VerdictData) -> str:
 def _risk(advice: Advice, verdict: VerdictData) -> str:
     """Name what each task may lose, or what is given up: the ends of the 95 % intervals."""
     arm = advice.arm
-    ends = advice.worst if advice.together else advice.best
+    lead = "At worst" if advice.together else "Trained together, at best"
+    text = extreme_sentence(verdict, advice.worst if advice.together else advice.best, lead, worst=advice.together)
     hurt = [name for name, task in verdict.tasks.items() if task.arms[arm].claim == "hurts"]
-    order = sorted(verdict.tasks, key=lambda name: ends[name] / (verdict.tasks[name].margin or 1.0), reverse=not advice.together)
-    named = [name for name in verdict.tasks if name in order[:MOST_TASKS]]
-    parts = [_change(name, verdict.tasks[name], ends[name], advice.together) for name in named]
-    rest = ", the others less by their margins" if len(verdict.tasks) > MOST_TASKS else ""
-    text = f"{'At worst' if advice.together else 'Trained together, at best'}: {join_names(parts)}{rest} (95 % interval)."
     if hurt:
         text += f" Joint training hurts {join_names(hurt)}."
     if advice.at_risk:
         text += f" Protected, and may lose more than {advice.tolerance.text}: {join_names(advice.at_risk)}."
     return text
+
+
+def extreme_sentence(verdict: VerdictData, ends: Mapping[str, float], lead: str, *, worst: bool) -> str:
+    """Name what each task may lose or gain by an arm; of many tasks, those that may change most in margins.
+
+    Args:
+        verdict: The verdict.
+        ends: End of the interval per task.
+        lead: Words before the changes.
+        worst: Whether the ends are the lower ones.
+    """
+    order = sorted(verdict.tasks, key=lambda name: ends[name] / (verdict.tasks[name].margin or 1.0), reverse=not worst)
+    named = [name for name in verdict.tasks if name in order[:MOST_TASKS]]
+    parts = [_change(name, verdict.tasks[name], ends[name], worst) for name in named]
+    rest = ", the others less by their margins" if len(verdict.tasks) > MOST_TASKS else ""
+    return f"{lead}: {join_names(parts)}{rest} (95 % interval)."
 
 
 def _change(name: str, task: TaskVerdict, end: float, worst: bool) -> str:

@@ -28,6 +28,10 @@ def titled_verdict(outcome: VerdictFile) -> VerdictFile:
             "chosen": None if outcome.chosen is None else titles.get(outcome.chosen, outcome.chosen),
             "tasks": {name: task.model_copy(update={"arms": by_title(task.arms, titles)}) for name, task in outcome.tasks.items()},
             "arms": by_title(outcome.arms, titles),
+            "sharing": {
+                titles.get(arm, arm): own.model_copy(update={"baseline": titles.get(own.baseline, own.baseline)})
+                for arm, own in outcome.sharing.items()
+            },
             "transfer": by_title(outcome.transfer, titles),
             "recommendation": recommended and recommended.model_copy(update={"arm": titles.get(recommended.arm, recommended.arm)}),
         }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polytask.errors import ConfigError
+from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL
 from polytask.verdicts.spending.sequential_levels import nominal_levels
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class SeedPlan:
         looks: Numbers of seeds, increasing.
         spent: Share of the error that is spent at each look, cumulated.
         continuations: Number of looks that continue the finished plan.
+        families: Number of families of comparisons that share the familywise error equally, each with a verdict of its own.
 
     Raises:
         ConfigError: Numbers of seeds do not increase from 2 up, or shares do not increase up to 1.
@@ -65,12 +67,18 @@ class SeedPlan:
     looks: tuple[int, ...]
     spent: tuple[float, ...]
     continuations: int = 0
+    families: int = 1
 
     def __post_init__(self) -> None:
         if not self.looks or self.looks[0] < 2 or list(self.looks) != sorted(set(self.looks)):
             raise ConfigError("looks must be increasing numbers of seeds, from 2 up", where="looks", found=self.looks)
         if len(self.spent) != len(self.looks) or list(self.spent) != sorted(self.spent) or not 0 < self.spent[0] <= self.spent[-1] <= 1:
             raise ConfigError("every look needs a share of the error, increasing up to 1", where="looks, spent", found=self.spent)
+
+    @property
+    def familywise(self) -> float:
+        """Familywise error of one family."""
+        return FAMILYWISE_LEVEL / self.families
 
     @classmethod
     def of(cls, looks: Sequence[int] | SeedPlan, continued: Sequence[int] = ()) -> SeedPlan:
