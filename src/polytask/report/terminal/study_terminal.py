@@ -114,7 +114,12 @@ def _verdict_table(outcome: VerdictFile, name_width: int) -> Table:
 
 
 def _pooled_lines(outcome: VerdictFile, record: PooledRecord) -> tuple[str, ...]:
-    return sample_size_lines("margins", record, len(outcome.seeds), 1.0)
+    return () if _is_beside(outcome, record) else sample_size_lines("margins", record, len(outcome.seeds), 1.0)
+
+
+def _is_beside(outcome: VerdictFile, record: ArmRecord | PooledRecord) -> bool:
+    """Return whether small print would hide the numbers: of arms outside the networks' family, if there are several families."""
+    return bool(outcome.sharing) and not record.adjusted
 
 
 def _lines_text(lines: Sequence[str]) -> Text:
@@ -131,7 +136,8 @@ def _add_task_rows(table: Table, outcome: VerdictFile, name: str, task: TaskReco
     for label, (arm, record) in zip(below, task.arms.items(), strict=False):
         mark = " *" if chosen_arm_sentence(outcome) and arm == outcome.chosen else ""
         mean = safe_text(formatting.format_metric(task.metric, record.mean))
-        lines = [difference_text(task.metric, record), *sample_size_lines(task.metric, record, len(outcome.seeds), task.margin)]
+        small = () if _is_beside(outcome, record) else sample_size_lines(task.metric, record, len(outcome.seeds), task.margin)
+        lines = [difference_text(task.metric, record), *small]
         table.add_row(label, safe_text(f"{clean_text(arm)}{mark}"), mean, _lines_text(lines), _claim_text(record))
     table.add_section()
 
