@@ -116,12 +116,13 @@ def test_gradients_are_compared_in_a_model_of_ones_own(nets: ModuleType, tmp_pat
 
 @pytest.mark.slow
 def test_tasks_are_grouped_in_networks_of_ones_own(nets: ModuleType) -> None:
-    x = np.random.default_rng(0).normal(size=(80, 3)).astype("float32")
-    source = pt.Source("toy", x, {"sum": x.sum(1), "mean": x.mean(1), "first": x[:, 0]})
+    x = np.random.default_rng(0).normal(size=(120, 3)).astype("float32")
+    whole = pt.Source("toy", x, {"sum": x.sum(1), "mean": x.mean(1), "first": x[:, 0]})
+    source, test = whole.take(np.arange(80)), whole.take(np.arange(80, 120))
     tasks = tuple(pt.tasks.Regression(name=name) for name in source.tasks)
     few: dict[str, Any] = {"seeds": 2, "epochs": 2, "batch_size": 16, "threads": 1, "workers": 1}
     arms = ["single", "grouped(groups=2)", "equal"]
-    result = pt.study([source], tasks, test=lambda: (source.take(np.arange(40)),), model=nets.Table, arms=arms, **few)
+    result = pt.study([source], tasks, test=lambda: (test,), model=nets.Table, arms=arms, **few)
     assert "equal" in result.verdict.tasks["sum"].arms
 
 

@@ -74,10 +74,11 @@ def test_a_folder_with_other_rows_is_refused_before_anything_is_written(tmp_path
 
 
 def test_sources_and_data_sets_are_accepted_as_well(tmp_path: Path) -> None:
-    x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
-    source = pt.Source("toy", x, {"sum": x.sum(1), "first": x[:, 0]})
+    x = np.random.default_rng(0).normal(size=(90, 2)).astype("float32")
+    whole = pt.Source("toy", x, {"sum": x.sum(1), "first": x[:, 0]})
+    source, test = whole.take(np.arange(60)), whole.take(np.arange(60, 90))
     tasks = (Regression(name="sum"), Regression(name="first"))
-    result = pt.study([source], tasks, test=lambda: (source,), arms=["single", "equal"], seeds=2, out=tmp_path / "study", **FEW)
+    result = pt.study([source], tasks, test=lambda: (test,), arms=["single", "equal"], seeds=2, out=tmp_path / "study", **FEW)
     assert set(result.verdict.tasks) == {"sum", "first"}
     assert pt.relate([source], tasks, seeds=2, out=tmp_path / "relate", **FEW).relations
     with pytest.raises(pt.ConfigError, match="unknown size"):

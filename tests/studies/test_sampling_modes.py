@@ -19,11 +19,13 @@ def test_arms_are_sampled_as_the_options_say(
     table: Callable[..., Source], three_tasks: tuple[Task, ...], tmp_path: Path, sampling: str
 ) -> None:
     random = np.random.default_rng(5)
-    beside = Source("beside", random.normal(size=(35, 4)).astype("float32"), {"size": random.normal(size=35)})
+    beside, other = (
+        Source("beside", random.normal(size=(35, 4)).astype("float32"), {"size": random.normal(size=35)}) for _ in ("training", "test")
+    )
     training = {"epochs": 1, "threads": 1, "sampling": sampling, "batch_size": 16}
     tasks = (*three_tasks, Regression(name="size"))
     study = Study(
-        [table(), beside], tasks, ["single", "equal"], 2, test=lambda: (table(rows=40, seed=1), beside), workers=1, training=training
+        [table(), beside], tasks, ["single", "equal"], 2, test=lambda: (table(rows=40, seed=1), other), workers=1, training=training
     )
     result = study.run(tmp_path / "run")
     assert set(result.verdict.tasks) == {"price", "churn", "plan", "size"}

@@ -38,8 +38,10 @@ def test_common_rows_are_counted_and_said(table: Table, caplog: pytest.LogCaptur
     assert "7 of 37 test rows are training rows too" in caplog.text
 
 
-def test_only_training_rows_are_no_test(table: Table) -> None:
-    training = replace(table(rows=60), preprocessor=TablePreprocessor(tuple(NumericColumn(name) for name in "abcd")))
+@pytest.mark.parametrize("of_a_table", [False, True])
+def test_only_training_rows_are_no_test(table: Table, of_a_table: bool) -> None:
+    columns = TablePreprocessor(tuple(NumericColumn(name) for name in "abcd"))
+    training = replace(table(rows=60), preprocessor=columns if of_a_table else None)
     with pytest.raises(DataError, match="all test rows are training rows"):
         check_common_rows([training.take(np.arange(20))], context(training))
 

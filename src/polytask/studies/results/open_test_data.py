@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polytask.data import Source, TablePreprocessor
+from polytask.data import Source
 from polytask.data.row_overlap import count_common_rows
 from polytask.errors import DataError, StorageError
 from polytask.run_files import OpeningCount
@@ -150,7 +150,7 @@ def check_common_rows(sources: Sequence[Source], context: JobContext) -> None:
     Where rows repeat themselves anyway, as combinations of a few categories do, common rows say nothing.
 
     Raises:
-        DataError: The training rows of a table contain all of them, although hardly any stands twice in it: the verdict would be about
+        DataError: The training rows of a source contain all of them, although hardly any stands twice in it: the verdict would be about
             rows that networks have learned by heart.
     """
     training = {source.name: source for source in context.sources}
@@ -160,7 +160,7 @@ def check_common_rows(sources: Sequence[Source], context: JobContext) -> None:
         common, different = count_common_rows(training[source.name], source)
         if not common or different < MOSTLY_DIFFERENT * len(training[source.name]):
             continue
-        if common == len(source) > 1 and isinstance(source.preprocessor, TablePreprocessor):
+        if common == len(source) > 1:
             remedy = "Give test rows that are not among the training rows"
             raise DataError("all test rows are training rows", where=f"source {source.name!r}", found=f"{common} rows", remedy=remedy)
         _LOG.warning("source %r: %d of %d test rows are training rows too, with the same labels", source.name, common, len(source))
