@@ -65,8 +65,8 @@ class SharingVerdicts:
                 )
         for arm, other in self.without_claim.items():
             yield (
-                f"No claim about {self._title(arm)} against {self._title(other)}: all seeds predict the same, since their training and "
-                "validation rows are the same, so seeds say nothing about chance."
+                f"No claim about {self._title(arm)} against {self._title(other)}: for at least one task all seeds predict the same, since "
+                "their training and validation rows are the same, so seeds say nothing about chance."
             )
 
     def _title(self, arm: str) -> str:
