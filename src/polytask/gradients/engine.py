@@ -14,7 +14,6 @@ from polytask.balancing.factory import balancer_for_tasks
 from polytask.errors import ConfigError
 from polytask.gradients.backward_step import ChooseStrategy, Step
 from polytask.gradients.call_checks import (
-    PATIENCE,
     check_call,
     check_construction,
     explained,
@@ -97,6 +96,7 @@ class Backward:
         step: Number of complete steps.
         non_finite_steps: Number of steps in which a value was not finite.
         unsolved_steps: Number of steps in which the balancer's condition had no solution.
+        late: Tasks that may be absent from the first steps; a warning names others that are.
 
     Raises:
         ConfigError: `tasks` is no sequence of distinct names, another argument is not of the type above, a choice is unknown, the limit is
@@ -142,7 +142,7 @@ class Backward:
         self._current: Step | None = None
         self._watched: Tensor | None = None
         self._versions: tuple[int, ...] = ()
-        self._told = False
+        self.late, self._told = frozenset[str](), False
         self._replayable: list[ReplayableBatch] = []
         self._post_step: PostStepLosses | None = None
 
@@ -291,8 +291,7 @@ class Backward:
             self._in_a_row = 0 if report.bad is None else self._in_a_row + 1
             if report.bad is not None and self._in_a_row > self._policy.limit and self._context.scaler is None:
                 raise report.bad.error(self.step - 1)
-            if self.step == PATIENCE and not self._context.met.issuperset(self.tasks):
-                tell_of_missing_tasks([task for task in self.tasks if task not in self._context.met])
+            tell_of_missing_tasks(self.step, self.tasks, self._context.met | self.late)
         self._current = None if current.complete else current
         if current.complete and self._replayable:
             if report.losses and not report.skipped:

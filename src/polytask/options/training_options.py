@@ -12,6 +12,7 @@ from polytask.options.cli_option import Flag
 from polytask.options.validation_errors import checked
 from polytask.options.values.component_names import DeviceName, SamplerName
 from polytask.options.values.limits import MOST_EPOCHS, MOST_PARTS, MOST_ROWS, MOST_THREADS
+from polytask.options.values.weight_schedule import WeightSchedule
 
 Policy = Literal["first", "any", "all", "mean"]
 
@@ -21,6 +22,7 @@ FUNCTION_TRAINING = ("epochs", "non_finite", *LEFT_OPEN)
 """Options that a training function of the user is told, or that have no effect on it."""
 
 _BASIC, _OPTIMIZER = "Training", "Optimizer"
+_TASKS = "Single tasks"
 _STOPPING, _START, _MACHINE = "Averaging and early stopping", "Initial weights and freezing", "Hardware"
 
 
@@ -194,6 +196,30 @@ class TrainingOptions(OptionModel):
         Field(description="Tasks of which only that share of the labels is used."),
         Flag(_BASIC, default="all tasks"),
     ] = ()
+    task_starts: Annotated[
+        dict[str, Annotated[int, Field(ge=1, le=MOST_EPOCHS)]],
+        Field(
+            description="Epoch, from 1, in which tasks start; before it, their labels are not used. Training does not stop, and no epoch "
+            "is chosen, before all tasks have started."
+        ),
+        Flag(_TASKS, example="depth=5"),
+    ] = Field(default_factory=dict)
+    task_patience: Annotated[
+        dict[str, Annotated[int, Field(ge=1, le=MOST_EPOCHS)]],
+        Field(
+            description="Freeze a task after this many epochs without improvement of its own validation metric (or patience_share of the "
+            "epochs so far, if that is more): its labels are no longer used, and the parameters that only it reaches stay as they are."
+        ),
+        Flag(_TASKS, example="depth=3"),
+    ] = Field(default_factory=dict)
+    task_weights: Annotated[
+        dict[str, WeightSchedule],
+        Field(
+            description="Factor of a task's loss: a number, or its values in some epochs, between which it is linear. In an epoch with "
+            "factor 0 the labels of the task are not used."
+        ),
+        Flag(_TASKS, example="depth=1:0/10:1"),
+    ] = Field(default_factory=dict)
     shuffle_buffer: Annotated[
         int,
         Field(

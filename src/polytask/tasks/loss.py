@@ -33,6 +33,10 @@ class Loss:
         """Scalar mean loss, sum / count."""
         return self.sum / self.count
 
+    def scaled(self, factor: float) -> Loss:
+        """Return the loss times a factor, over the same units."""
+        return Loss(self.sum * factor, self.count)
+
     def __add__(self, other: Loss) -> Loss:
         """Return the loss over both sets of labeled units."""
         return Loss(self.sum + other.sum, self.count + other.count)

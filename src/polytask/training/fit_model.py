@@ -335,4 +335,5 @@ def _make_fit_result(loop: TrainingLoop, validation: Mapping[str, Mapping[str, f
         callback_results={name: callback.results() for name, callback in state.callbacks.items()},
         unsolved_steps=state.backward.unsolved_steps,
         non_finite_steps=state.backward.non_finite_steps,
+        frozen=dict(state.frozen),
     )

@@ -45,6 +45,7 @@ class FitResult:
         callback_results: Results of each callback, by its name.
         unsolved_steps: Number of steps in which the balancer's condition had no solution.
         non_finite_steps: Number of steps in which a value was not finite.
+        frozen: Epoch after which each task was frozen that had converged (`task_patience`), by task.
     """
 
     model: Network
@@ -69,16 +70,19 @@ class FitResult:
     callback_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     unsolved_steps: int = 0
     non_finite_steps: int = 0
+    frozen: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<FitResult of {self.epochs} epochs on {', '.join(self.validation)}>"
 
     def __str__(self) -> str:
-        """Return a summary: epochs, steps, seconds, why it ended early, the metrics on the validation part, and steps that went wrong."""
+        """Return a summary: epochs, steps, seconds, why it ended early, frozen tasks, validation metrics, and steps that went wrong."""
         state = "" if self.finished else ", paused"
         kept = "the last was kept" if self.options.keep == "last" else f"the best is {self.best_epoch}"
         head = f"{self.epochs} epochs, {kept}; {self.steps} steps in {self.seconds:.1f} s{state}"
         ended = [f"ended early: {self.diverged.rstrip('.')}; epoch {self.best_epoch} was kept"] if self.diverged else []
+        if self.frozen:
+            ended.append("frozen: " + ", ".join(f"{task} after epoch {epoch}" for task, epoch in self.frozen.items()))
         return "\n".join([head, *ended, *self._metric_lines, *self.failed_steps.sentences(above=0.0)])
 
     def _repr_html_(self) -> str:

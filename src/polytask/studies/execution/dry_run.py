@@ -7,12 +7,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from polytask.options import StudyConfig
 from polytask.studies.execution.job_training import JobContext, make_jobs, train_job
 from polytask.studies.execution.run_jobs import worker_count
 from polytask.studies.setup.seed_budget import affordable_seeds, few_seeds_warning, plan_of, smallest_visible, with_planned_seeds
 from polytask.studies.spec.arms import ResolvedArm
+from polytask.training.optimization.task_control import PER_TASK
 from polytask.verdicts.shown.claim_sentences import minutes_text
 
 
@@ -61,7 +63,8 @@ def estimate_study(config: StudyConfig, arms: Sequence[ResolvedArm], context: Jo
         context: Data and options shared by all networks.
     """
     epochs = 1 if context.function is None else context.options.epochs
-    short = replace(context, options=context.options.model_copy(update={"epochs": epochs, "patience": None}))
+    one_epoch: dict[str, Any] = {"epochs": epochs, "patience": None, **{name: {} for name in PER_TASK}}  # all tasks take part
+    short = replace(context, options=context.options.model_copy(update=one_epoch))
     with tempfile.TemporaryDirectory(prefix="polytask-") as folder:
         jobs = make_jobs(arms, config.seeds[:1], Path(folder))
         started = time.monotonic()

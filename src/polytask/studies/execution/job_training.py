@@ -32,6 +32,7 @@ from polytask.studies.tuning.search_space import Settings, apply_settings
 from polytask.tasks import Task
 from polytask.training import ProgressHook, fit
 from polytask.training.fit_result import FitResult
+from polytask.training.optimization.task_control import TaskControl, options_for
 from polytask.training.preparation.label_share import LabelShare
 from polytask.training.trained_network import TrainedNetwork, load_network, save_network
 
@@ -172,6 +173,7 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         return
     arm, options = apply_settings(job.arm, context.options, job.settings)
     options = options.with_changes({"device": job.device}) if job.device not in ("", options.device) else options
+    options = options_for(options, job.tasks, [task.name for task in context.tasks])
     tasks = tuple(task for task in context.tasks if task.name in job.tasks)
     absent = {task.name for task in context.tasks} - set(job.tasks)
     plan = arm.plan(context.plan, absent).for_sources([source.name for source in context.sources if set(source.tasks) & set(job.tasks)])
@@ -297,9 +299,10 @@ def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Ta
 
 
 def _scores(run: FitResult) -> tuple[float, ...]:
-    """Return, per epoch, the mean relative validation metric of the epoch that would be kept if it were the last."""
+    """Return, per epoch, the mean relative validation metric of the epoch that would be kept if it were the last, as tasks start."""
     each = [relative for _, relative in run.timeline]
-    return tuple(each if run.options.keep == "last" else accumulate(each, max))
+    begin = TaskControl.of(run.options, list(run.validation)).last_start - 1
+    return tuple(each if run.options.keep == "last" else (*accumulate(each[:begin], max), *accumulate(each[begin:], max)))
 
 
 _PROGRESS_FILE = "progress.json"

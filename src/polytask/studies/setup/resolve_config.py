@@ -27,6 +27,7 @@ from polytask.training import choose_precision, make_balancer, prepare_data, res
 from polytask.training.callback import make_callbacks
 from polytask.training.fit_model import initial_state
 from polytask.training.hardware import available_cores
+from polytask.training.optimization.task_control import TaskControl, options_for
 from polytask.training.preparation.default_model import input_forms, plan_network
 from polytask.training.preparation.label_share import LabelShare
 from polytask.training.preparation.prepared_data import default_validation_fraction
@@ -104,21 +105,22 @@ def check_buildable(requested: NetworkConfig, sources: Sequence[Source], tasks: 
             check_baseline(arm.baseline, tasks, sources)
     if is_trained_by_function(requested):
         return
-    plan, options = network_plan(requested, sources), requested.training
+    plan, options, names = network_plan(requested, sources), requested.training, [task.name for task in tasks]
+    TaskControl.of(options, names)
     if isinstance(plan, ModulePlan):
         plan.check(tasks)
-    make_callbacks(requested.callbacks, [task.name for task in tasks])
+    make_callbacks(requested.callbacks, names)
     for arm in (arm for arm in arms if arm.is_network):
         own = arm.plan(plan)
         if arm.max_groups and isinstance(own, NetworkPlan):
             _check_every_group(arm, own.architecture, tasks)
         for group in arm.groups:
             learned = tuple(task for task in tasks if task.name in group)
-            model = arm.plan(plan, {task.name for task in tasks} - set(group)).build(learned, seed=0)
+            model = arm.plan(plan, set(names) - set(group)).build(learned, seed=0)
             if options.initial_weights is not None:
                 load_weights(model, options.initial_weights)
             freeze(model, options.freeze)
-            initial_state(model, make_balancer(arm.balancer, learned, 0, arm.options), options)
+            initial_state(model, make_balancer(arm.balancer, learned, 0, arm.options), options_for(options, group, names))
 
 
 def check_parts(requested: NetworkConfig, arms: Sequence[ResolvedArm]) -> None:

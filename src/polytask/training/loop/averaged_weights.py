@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, final
 
@@ -127,6 +127,11 @@ class AveragedWeights:
             yield
         finally:
             _fill(live, kept)
+
+    def settle(self, parameters: Collection[nn.Parameter]) -> None:
+        """Set parameters that are trained no longer to their averages, which then stay as they are."""
+        own = {id(parameter) for parameter in parameters}
+        _fill({name: value for name, value in self.model.named_parameters() if id(value) in own and name in self.values}, self.values)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the averages and the number of steps."""

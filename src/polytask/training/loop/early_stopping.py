@@ -52,12 +52,23 @@ class EarlyStopping:
             self.best_mean = mean
         return improved
 
+    def restart(self, tasks: Sequence[str]) -> None:
+        """Forget the best values of tasks that start now, and of the mean over tasks: the next epoch is the best so far."""
+        for name in (*tasks, MEAN_KEY):
+            self.best.pop(name, None)
+            self.stalled.pop(name, None)
+        self.best_mean = None
+
+    def has_stalled(self, name: str, patience: int) -> bool:
+        """Return whether a task, or the mean over tasks, has not improved for so many epochs and for the share of the epochs so far."""
+        return self.stalled.get(name, 0) >= max(patience, self.share * self.epochs)
+
     @property
     def converged(self) -> bool:
         """Whether training should stop according to the policy."""
         if self.patience is None or not self.stalled:
             return False
-        through = {name: count >= max(self.patience, self.share * self.epochs) for name, count in self.stalled.items()}
+        through = {name: self.has_stalled(name, self.patience) for name in self.stalled}
         verdicts = {
             "first": through[self.tasks[0]],
             "any": any(through[task] for task in self.tasks),

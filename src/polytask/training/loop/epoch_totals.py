@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from polytask.gradients import Report
+from polytask.training.loop.training_state import HistoryRow, TrainingState
 
 
 @dataclass
@@ -48,3 +49,19 @@ def history_values(report: Report) -> dict[str, dict[str, float]]:
     cosine = report.cosine if seen else None
     turned = {} if cosine is None else {"direction cosine": dict.fromkeys(losses, cosine)}
     return {"loss": losses, "weight": report.weights, **seen, **turned}
+
+
+def record_epoch(state: TrainingState, means: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[str, float]]:
+    """Add the values of an epoch to the history: means over its steps, values of the sharing, and of callbacks, which are returned."""
+    observed = {name: values for callback in state.callbacks.values() for name, values in callback.epoch_values().items()}
+    for split, found in {"training": means, "sharing": state.model.describe_sharing(), "observed": observed}.items():
+        for name, values in found.items():
+            state.history.extend(HistoryRow(state.epoch, state.step, task, split, name, value) for task, value in values.items())
+    return observed
+
+
+def record_failed_steps(state: TrainingState, tasks: Iterable[str], counts: Mapping[str, int]) -> None:
+    """Add the numbers of steps without a solution, or with values that are not finite, to the history of an epoch that has any."""
+    for name, count in counts.items():
+        if count:
+            state.history.extend(HistoryRow(state.epoch + 1, state.step, task, "training", name, float(count)) for task in tasks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import torch
 from torch import Tensor
@@ -11,6 +11,12 @@ from polytask.training.preparation.batch import Batch
 
 StepBatches = dict[str, Batch]
 """Rows of a step by source."""
+
+
+def labels_of_tasks(batches: StepBatches, tasks: Collection[str]) -> StepBatches:
+    """Return the rows of a step with the labels of some tasks only; a source that labels none of them is absent."""
+    found = {source: batch.of_tasks(tasks) for source, batch in batches.items()}
+    return {source: batch for source, batch in found.items() if batch.tasks}
 
 
 def labeled_unit_counts(batches: StepBatches) -> dict[str, int]:

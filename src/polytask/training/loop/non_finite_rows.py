@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -65,6 +65,26 @@ def refuse_non_finite(value: float, where: str) -> None:
     if not math.isfinite(value):
         remedy = "Lower the learning rate (lr), clip the gradient (max_grad_norm), or look for extreme inputs"
         raise NonFiniteError("the validation metric is no longer a finite number", where=where, found=value, remedy=remedy)
+
+
+def located_error(
+    error: NonFiniteError,
+    places: Mapping[tuple[str, str], list[int]],
+    numbers: Callable[[str, list[int]], str],
+    epoch: int,
+) -> NonFiniteError:
+    """Return an error of the backward pass with the epoch, and the source and the rows from which the values come.
+
+    Args:
+        error: Error without them.
+        places: What `non_finite_rows` returned.
+        numbers: Function from a source and places in its batch to the numbers of the rows, as text.
+        epoch: Epoch, from 1.
+    """
+    found = [f"task {task!r}, source {source!r}, rows {numbers(source, rows)}" for (source, task), rows in places.items()]
+    remedy = "Lower the learning rate (lr), clip the gradient (max_grad_norm), look at these rows, or set non_finite to drop or skip"
+    where = error.where.replace(", step ", f", epoch {epoch}, step ")
+    return NonFiniteError(error.what, where=where, found="; ".join(found) or error.found, remedy=remedy)
 
 
 def row_numbers(chosen: Tensor | None, known: Tensor | None, places: list[int]) -> str:

@@ -26,15 +26,16 @@ from polytask.training.hardware import PeakMemory, Precision
 from polytask.training.inference import RelativeMetrics, compute_losses, predict_outcomes
 from polytask.training.loop.batch_loader import BatchLoader
 from polytask.training.loop.checkpoint_writer import CheckpointWriter
-from polytask.training.loop.epoch_totals import EpochTotals, history_values
-from polytask.training.loop.micro_batches import StepBatches, labeled_unit_counts, split_micro_batches
+from polytask.training.loop.epoch_totals import EpochTotals, history_values, record_epoch, record_failed_steps
+from polytask.training.loop.micro_batches import StepBatches, labeled_unit_counts, labels_of_tasks, split_micro_batches
 from polytask.training.loop.network_tensors import named_shared_error
-from polytask.training.loop.non_finite_rows import non_finite_rows, refuse_non_finite, row_numbers
+from polytask.training.loop.non_finite_rows import located_error, non_finite_rows, refuse_non_finite, row_numbers
 from polytask.training.loop.stop_requests import StopRequests, TrainingStoppedError, obeying_stop_requests, stop_requested
 from polytask.training.loop.training_progress import ProgressHook, TrainingProgress, ignore_progress, most_opposed_tasks
 from polytask.training.loop.training_state import HistoryRow, TrainingState
 from polytask.training.optimization.optimizers import step_scheduler
 from polytask.training.optimization.param_groups import unfreeze_due
+from polytask.training.optimization.task_control import TaskControl, unweighted
 from polytask.training.preparation.prepared_data import PreparedData
 
 SECONDS_BETWEEN_REPORTS = 0.25
@@ -73,10 +74,12 @@ class TrainingLoop:
     def __post_init__(self) -> None:
         self._tasks = {task.name: task for task in self.data.tasks}
         self._relative_metrics = RelativeMetrics(self.data.tasks, self.data.training, self.data.validation)
+        self._control = TaskControl.of(self.options, tuple(self._tasks))
         self._dropout = {source: derive_seed(self.seed, "dropout", source) for source in self.data.training}
         self._batches = BatchLoader(self.data.training, self.seed, self.precision.device)
         self._chosen: Mapping[str, Tensor] = {}
         self._steps = self.sampler.steps
+        self.state.backward.late = self._control.late
         self._asks_again = self.state.backward.asks_again
         self._mentioned: set[str] = set()
         self._metrics: dict[str, float] = {}
@@ -114,6 +117,8 @@ class TrainingLoop:
     def _epoch(self) -> None:
         if unfreeze_due(self.state.model, self.options.unfreeze, self.state.epoch + 1):
             self.state.backward.share(self.state.model.shared_parameters())
+        if starting := self._control.starting(self.state.epoch + 1):
+            self.state.stopping.restart(starting)
         if self.state.averages is not None:
             self.state.averages.track()
         backward = self.state.backward
@@ -125,17 +130,17 @@ class TrainingLoop:
         self._count_failed_steps({"unsolved steps": unsolved, "non-finite steps": non_finite})
         self.state.epoch += 1
         with self.state.averaged():
-            self._record(totals)
+            means = totals.means()
+            self._opposed = most_opposed_tasks({**means, **record_epoch(self.state, means)})
             self._validate()
+        self._freeze_converged()
         for callback in self.state.callbacks.values():
             callback.on_epoch_end(self)
 
     def _count_failed_steps(self, counts: Mapping[str, int]) -> None:
-        """Add the numbers of steps without a solution, or with values that are not finite, to the history of an epoch that has any."""
+        """Record the numbers of steps without a solution, or with values that are not finite, and warn once of many."""
+        record_failed_steps(self.state, self._tasks, counts)
         for name, count in counts.items():
-            if count:
-                rows = [HistoryRow(self.state.epoch + 1, self.state.step, task, "training", name, float(count)) for task in self._tasks]
-                self.state.history.extend(rows)
             if count > WARN_ABOVE * self._steps and name not in self._mentioned:
                 self._mentioned.add(name)
                 _LOG.warning("epoch %d: %d of %d steps were %s", self.state.epoch + 1, count, self._steps, name)
@@ -157,9 +162,10 @@ class TrainingLoop:
         """Yield the rows of every step of the present epoch, by source, after a number of steps that are over."""
         steps = self.sampler.epoch(self.state.epoch, self.seed)
         steps = steps if self.min_rows < 2 else with_minimum_rows(steps, self.min_rows)
+        active = self._control.active(self.state.epoch + 1, self.state.frozen)
         for rows, batches in self._batches.of_epoch(steps, self.state.epoch, skip):
             self._chosen = rows
-            yield batches
+            yield batches if len(active) == len(self._tasks) else labels_of_tasks(batches, active)
 
     def micro_batches(self, batches: StepBatches, parts: int) -> Iterator[StepBatches]:
         """Split the rows of a step into micro-batches, none of which has a single row of a source if the network mixes rows."""
@@ -178,11 +184,13 @@ class TrainingLoop:
         for callback in state.callbacks.values():
             callback.on_step_begin(self, batches)
         try:
-            report = self._backward(batches)
+            report = unweighted(self._backward(batches), self._control.factors(state.epoch + 1))
         except NonFiniteError as error:
-            raise self._located(error, batches) from error
+            places = non_finite_rows(state.model, self._tasks, batches, self.precision)
+            raise located_error(error, places, self._row_numbers, state.epoch + 1) from error
         except UndeclaredSharedError as error:
             raise named_shared_error(state.model, error) from error
+        state.clear_frozen()
         if state.scaler is not None:
             state.scaler.unscale_(state.optimizer)
         if self.options.max_grad_norm is not None:
@@ -254,22 +262,16 @@ class TrainingLoop:
         if self.state.model.records_penalty:
             self.state.model.discard_penalty()
         losses: dict[str, Loss] = {}
+        factors = self._control.factors(self.state.epoch + 1)
         for source, batch in batches.items():
             seed = (self._dropout[source] + self.state.step * self.options.micro_batches + part) & _SEED_MASK
             torch.default_generator.manual_seed(seed)
             if self.precision.device != CPU:
                 seed_generator(self.precision.device, seed)
             for task, loss in compute_losses(self.state.model, self._tasks, batch, precision or self.precision, head_inputs).items():
-                losses[task] = losses[task] + loss if task in losses else loss
+                weighted = loss.scaled(factors[task]) if task in factors else loss
+                losses[task] = losses[task] + weighted if task in losses else weighted
         return losses
-
-    def _located(self, error: NonFiniteError, batches: StepBatches) -> NonFiniteError:
-        """Return the error with the epoch, and the source and the rows from which the values come."""
-        places = non_finite_rows(self.state.model, self._tasks, batches, self.precision)
-        found = [f"task {task!r}, source {source!r}, rows {self._row_numbers(source, rows)}" for (source, task), rows in places.items()]
-        remedy = "Lower the learning rate (lr), clip the gradient (max_grad_norm), look at these rows, or set non_finite to drop or skip"
-        where = error.where.replace(", step ", f", epoch {self.state.epoch + 1}, step ")
-        return NonFiniteError(error.what, where=where, found="; ".join(found) or error.found, remedy=remedy)
 
     def _row_numbers(self, source: str, places: list[int]) -> str:
         return row_numbers(self._chosen.get(source), self.data.training[source].rows.row_indices, places)
@@ -290,19 +292,17 @@ class TrainingLoop:
             state.keep_weights()
         if self.options.scheduler_interval == "epoch":
             step_scheduler(state.schedule, sum(relative.values()) / len(relative))
-        state.finished = (state.stopping.converged and not keeps_last) or state.epoch >= self.options.epochs
+        converged = state.stopping.converged and not keeps_last and state.epoch >= self._control.last_start
+        state.finished = converged or state.epoch >= self.options.epochs
         self.memory.sample()
 
-    def _record(self, totals: EpochTotals) -> None:
-        state, means_of = self.state, totals.means()
-        for name, means in means_of.items():
-            state.history.extend(HistoryRow(state.epoch, state.step, task, "training", name, mean) for task, mean in means.items())
-        for name, values in state.model.describe_sharing().items():
-            state.history.extend(HistoryRow(state.epoch, state.step, task, "sharing", name, value) for task, value in values.items())
-        observed = {name: values for callback in state.callbacks.values() for name, values in callback.epoch_values().items()}
-        for name, values in observed.items():
-            state.history.extend(HistoryRow(state.epoch, state.step, task, "observed", name, value) for task, value in values.items())
-        self._opposed = most_opposed_tasks({**means_of, **observed})
+    def _freeze_converged(self) -> None:
+        """Freeze the tasks whose patience is over, with the weights that were validated; without another task, the run is finished."""
+        state = self.state
+        for task in self._control.converged(state.stopping.has_stalled, state.epoch, state.frozen):
+            state.freeze(task)
+            _LOG.info("epoch %d: task %r has converged and is frozen", state.epoch, task)
+        state.finished = state.finished or len(state.frozen) == len(self._tasks)
 
     def _tell(self, number: int, losses: Mapping[str, float]) -> None:
         now, self.state.seconds = time.monotonic(), self._seconds()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -104,6 +104,7 @@ class TrainingState:
         history: Rows of the history, one per value.
         timeline: Per epoch, the seconds spent so far and the mean relative validation metric.
         identity: Signature of the run; a state with another signature is not loaded.
+        frozen: Epoch after which each task that has converged was frozen, by task.
         callbacks: Callbacks by name, whose states are part of this one.
         partial: Of an epoch that has begun, the number of its steps so far (`steps`), their values (`numbers`, `last`), and the failed
             steps before it (`unsolved`, `non_finite`); empty between epochs.
@@ -128,6 +129,8 @@ class TrainingState:
     history: list[HistoryRow] = field(default_factory=list)
     timeline: list[tuple[float, float]] = field(default_factory=list)
     identity: Mapping[str, Any] = field(default_factory=dict)
+    frozen: dict[str, int] = field(default_factory=dict)
+    _still: list[nn.Parameter] = field(default_factory=list)
     callbacks: Mapping[str, LoopCallback] = field(default_factory=dict)
     partial: Mapping[str, Any] = field(default_factory=dict)
 
@@ -160,6 +163,19 @@ class TrainingState:
         self.best = {name: tensor.detach().clone() for name, tensor in network_tensors(self.model).items()}
         self.best_epoch = self.epoch
 
+    def freeze(self, task: str) -> None:
+        """Note that a task is frozen, and leave its private parameters at the weights that were validated."""
+        own = self.model.private_parameters(task)
+        self.frozen[task] = self.epoch
+        self._still += own
+        if self.averages is not None:
+            self.averages.settle(own)
+
+    def clear_frozen(self) -> None:
+        """Clear the gradients of frozen tasks' private parameters, which a penalty may reach, so that no optimizer moves them."""
+        for parameter in self._still:
+            parameter.grad = None
+
     def restore_kept(self) -> None:
         """Load the weights and buffers that are kept into the network."""
         load_network_tensors(self.model, self.best)
@@ -183,6 +199,7 @@ class TrainingState:
             "history": [list(row) for row in self.history],
             "timeline": [list(point) for point in self.timeline],
             "identity": self.identity,
+            "frozen": self.frozen,
             "callbacks": {name: callback.state_dict() for name, callback in self.callbacks.items()},
             "partial": self.partial,
         }
@@ -206,7 +223,8 @@ class TrainingState:
         self.best = dict(state["best"])
         self.history = [HistoryRow(*row) for row in state["history"]]
         self.timeline = [(seconds, relative) for seconds, relative in state["timeline"]]
-        self.partial = state.get("partial", {})
+        self.partial, self.frozen = state.get("partial", {}), dict(state.get("frozen", {}))
+        self._still = [parameter for task in self.frozen for parameter in self.model.private_parameters(task)]
         for name, callback in self.callbacks.items():
             callback.load_state_dict(state["callbacks"][name])
 

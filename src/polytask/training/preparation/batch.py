@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -75,6 +75,12 @@ class Batch:
         weights = {task: own.index_select(0, there) for task, own in self.weights.items()}
         inputs = self._select(rows) if inputs is None else inputs
         return Batch(self.source, inputs, targets, labeled, self.normalization, weights, device=self.device)
+
+    def of_tasks(self, tasks: Collection[str]) -> Batch:
+        """Return the batch with the labels of some of its tasks only."""
+        targets, weights = ({task: own for task, own in each.items() if task in tasks} for each in (self.targets, self.weights))
+        labeled = {task: mask for task, mask in self.labeled.items() if task in tasks}
+        return replace(self, targets=targets, labeled=labeled, weights=weights)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch with its inputs, targets and weights on a device; inputs that are read when they are needed stay files.
