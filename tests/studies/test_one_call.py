@@ -73,6 +73,18 @@ def test_a_folder_with_other_rows_is_refused_before_anything_is_written(tmp_path
         pt.train(rows(), targets=["churn", "value"], out=tmp_path / "run", **FEW)
 
 
+def test_what_a_run_leaves_that_was_killed_after_its_last_file_is_deleted(tmp_path: Path) -> None:
+    pt.train(rows(), targets=["churn", "value"], out=tmp_path / "run", **FEW)
+    left = tmp_path / "run" / "checkpoints" / "network"
+    for judged in (False, True):  # a study may keep its networks
+        left.mkdir(parents=True)
+        if judged:
+            (tmp_path / "run" / "verdict.json").write_text("{}", encoding="utf-8")
+        with pytest.raises(pt.StorageError, match="finished run"):
+            pt.train(rows(), targets=["churn", "value"], out=tmp_path / "run", **FEW)
+        assert left.exists() == judged
+
+
 def test_sources_and_data_sets_are_accepted_as_well(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(90, 2)).astype("float32")
     whole = pt.Source("toy", x, {"sum": x.sum(1), "first": x[:, 0]})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from polytask.errors import PolytaskError, StorageError
+from polytask.storage.partial_files import delete_partial_files, new_partial_file
 
 _CAUSES = {
     errno.ENOSPC: ("the disk is full", "Free some space and run the same command again"),
@@ -54,23 +54,27 @@ def make_folder(path: Path) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file under a temporary name, flush it to the disk, and rename it.
 
-    The folder is created if needed.
+    The folder is created if needed. Partial files that killed writers of the same file have left behind are deleted.
 
     Raises:
         StorageError: The disk is full, the folder is not writable, …; the old content is left as it was.
     """
     make_folder(path.parent)
     with storage_errors(path):
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        delete_partial_files(path)
+        handle, temporary = new_partial_file(path)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).chmod(0o666 & ~_umask())
-            Path(temporary).replace(path)
+                temporary.chmod(0o666 & ~_umask())
+                if os.name != "nt":
+                    temporary.replace(path)  # the file is locked until it has its name
+            if os.name == "nt":
+                temporary.replace(path)  # Windows renames no open file
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
 

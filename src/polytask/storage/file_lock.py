@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,28 +10,9 @@ from pathlib import Path
 
 from polytask.errors import StorageError
 from polytask.storage.atomic_write import storage_errors
+from polytask.storage.partial_files import BUSY_ERRORS, try_lock
 
 POLL_SECONDS = 0.2
-UNSUPPORTED_ERRNOS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # some network file systems
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(handle: int) -> None:
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-
-    BUSY_ERRORS: tuple[type[OSError], ...] = (BlockingIOError, PermissionError)
-else:
-    import fcntl
-
-    def _try_lock(handle: int) -> None:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in UNSUPPORTED_ERRNOS:  # working without a lock is better than not working at all
-                raise
-
-    BUSY_ERRORS = (BlockingIOError,)
 
 
 @contextmanager
@@ -76,7 +55,7 @@ def _acquire(path: Path) -> int | None:
     """Return the handle of the locked file, or None if the lock is held elsewhere."""
     handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
     try:
-        _try_lock(handle)
+        try_lock(handle)
         # The previous holder may have removed the file between our open and our lock; then the path names another file.
         if os.path.samestat(os.fstat(handle), path.stat()):
             return handle

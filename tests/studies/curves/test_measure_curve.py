@@ -64,6 +64,22 @@ def test_the_claims_are_one_family(whole: Path) -> None:
     assert point.ci95[0] < alone[0] < alone[1] < point.ci95[1]
 
 
+def test_a_run_that_is_interrupted_within_a_share_resumes_to_the_same_bytes(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("polytask.studies.run_study.conclude_study", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            measure(tmp_path / "run")
+    assert (tmp_path / "run" / "shares" / "0.25" / "run.yaml").exists()
+    measure(tmp_path / "run")
+    for name in ("curve.json", "points.csv", "run.yaml", "shares/0.25/run.yaml", "shares/0.25/results.csv", "shares/1/results.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
+
+
 def test_a_run_without_its_last_share_resumes_to_the_same_bytes(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "shares" / "1")

@@ -9,7 +9,7 @@ from typing import Any
 from polytask.data import Source, TablePreprocessor
 from polytask.datasets import get_dataset
 from polytask.errors import ConfigError
-from polytask.options import NetworkConfig, StudyConfig
+from polytask.options import CurveConfig, NetworkConfig, StudyConfig
 from polytask.options.train_config import Config
 from polytask.options.training_options import FUNCTION_TRAINING
 from polytask.options.training_presets import find_preset, preset_training_options
@@ -48,7 +48,8 @@ def reject_command_options(given: Collection[str], where: str) -> None:
 def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]) -> Config:
     """Return the configuration with the options of the preset, or else of the data set's plan, except those that the user set.
 
-    In a study, a network whose values are no longer finite after its first epoch ends with an earlier one, unless the user chose otherwise.
+    In a study and a curve, a network whose values are no longer finite after its first epoch ends with an earlier one, unless the user
+    chose otherwise.
 
     Args:
         config: Configuration from the user. Without a preset, tables have the default one, and other data sets their own plan.
@@ -58,7 +59,8 @@ def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]
     Raises:
         ConfigError: There is no such preset.
     """
-    training: dict[str, Any] = {"non_finite": "end"} if isinstance(config, StudyConfig) else {}
+    # A curve says so as well: its studies, resumed from its file or not, must have the same options.
+    training: dict[str, Any] = {"non_finite": "end"} if isinstance(config, StudyConfig | CurveConfig) else {}
     if config.preset is None and not config.tables:
         return _with_plan(config, training)
     name = config.preset or DEFAULT_PRESET

@@ -153,6 +153,8 @@ class RunFolder:
         if not self.config.exists():
             raise StorageError("this folder holds something else", where=str(self.path), remedy="Choose another --out")
         if self.finished:
+            if self.relations.exists() or not self.verdict.exists():  # a study may keep its networks for --continue
+                self.delete_checkpoints()  # a run that was killed right after its last file
             remedy = "Choose another --out, or replace it with --overwrite; --continue adds seeds to a study"
             raise StorageError("this folder holds a finished run", where=str(self.path), remedy=remedy)
         found = read_yaml(self.config)
