@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +13,16 @@ import pandas as pd
 from polytask.data import TablePreprocessor
 from polytask.datasets.tables import to_dataframe
 from polytask.devices import resolve_device
-from polytask.errors import ConfigError, DataError, StorageError
+from polytask.errors import ConfigError
 from polytask.registry import Component
 from polytask.registry.resolve import given_components
-from polytask.run_files import ModelIndex
-from polytask.studies.setup.run_folder import MODEL_INDEX
+from polytask.run_files.model_index import stored_networks
 from polytask.table_arms.saved_choice import TrainedChoice, load_choice
 from polytask.tasks import Predictions, Task
 from polytask.training.trained_network import TrainedNetwork, load_network
 
 if TYPE_CHECKING:
     import torch
-
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -130,32 +126,8 @@ def load(run: str | Path, *, components: Collection[Callable[..., Any] | Compone
             `components` is no component, the machine has no such device, or a training function of the user's own trained the model.
     """
     classes, place = given_components(components), resolve_device(device)
-    folder = Path(run)
-    folder = folder / "model" if (folder / "model" / MODEL_INDEX).exists() else folder
-    if not (folder / MODEL_INDEX).exists():
-        raise StorageError("this folder has no model", where=str(run), remedy="Give the folder of a finished run")
-    try:
-        index = ModelIndex.read(folder / MODEL_INDEX)
-    except DataError as error:
-        raise StorageError("this file is not a valid model index", where=str(folder / MODEL_INDEX), found=error.found) from None
-    if index.function is not None:
-        what, remedy = "a model that a training function has trained is loaded by its own code", f"What it has written is in {folder}"
-        raise ConfigError(what, where=str(run), found=index.function, remedy=remedy)
-    names = [_plain_name(entry.folder) for entry in index.networks]
-    if not names or len(set(names)) < len(names):
-        raise StorageError("a model has networks, each once", where=str(folder / MODEL_INDEX), found=", ".join(names) or "none")
-    found = [(folder / name, entry.chosen) for name, entry in zip(names, index.networks, strict=True)]
+    found = [(folder, entry.chosen) for folder, entry in stored_networks(Path(run))]
     return SavedModel(tuple(load_choice(own, classes) if chosen else load_network(own, classes, place) for own, chosen in found))
-
-
-def _plain_name(name: str) -> str:
-    """Return the name of a network's folder after checking that it lies next to the index.
-
-    A path to another place could read files outside the model folder.
-    """
-    if not _FOLDER_NAME.fullmatch(name):
-        raise StorageError("the folders of a model's networks must lie next to its index", where=MODEL_INDEX, found=repr(name))
-    return name
 
 
 def _index_of(inputs: Any) -> pd.Index[Any] | None:  # noqa: ANN401 - as `SavedModel.predict`

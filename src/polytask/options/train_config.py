@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
@@ -165,10 +166,32 @@ class TrainConfig(NetworkConfig):
         Field(gt=0, description="Minutes after which model auto fits no further kind of model."),
         Flag(RUN, default="no limit"),
     ] = None
+    init_from: Annotated[
+        str | None,
+        Field(description="Folder of a finished run or of a model: the network starts from its weights, which must fit."),
+        Flag(NETWORK, example="runs/train-sales"),
+    ] = None
+    init_digest: Annotated[
+        str | None,
+        Field(description="SHA-256 of the weights that the network started from, which the run is repeated with; written by the run."),
+    ] = None
     decisions: Annotated[
         dict[str, Any] | None,
         Field(description="What model auto decided in an earlier run, which is then repeated whatever the clock says."),
     ] = None
+
+    @field_validator("init_from", mode="before")
+    @classmethod
+    def _path_as_text(cls, value: object) -> object:
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    @model_validator(mode="after")
+    def _starts_a_network(self) -> Self:
+        """Check that weights are given to a network, and not to a choice of models."""
+        if self.init_from is not None and self.model == AUTO:
+            remedy = "Leave out one of them"
+            raise ConfigError("only a network starts from the weights of another run", where="init_from", found=AUTO, remedy=remedy)
+        return self
 
 
 Config = TypeVar("Config", bound=NetworkConfig)

@@ -4,7 +4,7 @@ from polytask.storage.atomic_write import make_folder, storage_errors, write_byt
 from polytask.storage.checkpoints import delete_checkpoints, load_checkpoint, save_checkpoint
 from polytask.storage.file_lock import exclusive_lock
 from polytask.storage.json_yaml import read_json, read_yaml, write_json, write_yaml
-from polytask.storage.state_folder import has_state, load_state, save_state
+from polytask.storage.state_folder import has_state, load_state, save_state, state_digest
 
 __all__ = [
     "delete_checkpoints",
@@ -17,6 +17,7 @@ __all__ = [
     "read_yaml",
     "save_checkpoint",
     "save_state",
+    "state_digest",
     "storage_errors",
     "write_bytes",
     "write_json",

@@ -94,6 +94,15 @@ def load_state(folder: Path) -> dict[str, Any]:
     return state
 
 
+def state_digest(folder: Path) -> str:
+    """Return the SHA-256 of the tensors of a saved state, from its manifest.
+
+    Raises:
+        StorageError: The manifest is missing or damaged.
+    """
+    return _checksums(folder)[_TENSORS]
+
+
 def has_state(folder: Path) -> bool:
     """Return whether there is a complete state to load.
 

@@ -12,10 +12,10 @@ from polytask.metrics.metric_functions import compute_metrics
 from polytask.options import TrainConfig
 from polytask.options.values.component_names import AUTO
 from polytask.run_files import EnvironmentFile, ModelIndex
-from polytask.run_files.model_index import ModelNetwork
+from polytask.run_files.model_index import MODEL_INDEX, ModelNetwork
 from polytask.storage.atomic_write import make_folder
 from polytask.studies.setup.environment import describe_environment
-from polytask.studies.setup.run_folder import MODEL_INDEX, RunFolder, write_dataframe
+from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.table_arms import ChosenModel, choose_model
 from polytask.table_arms.saved_choice import save_choice
 from polytask.tasks import Task

@@ -16,7 +16,7 @@ from polytask.data import Source
 from polytask.encoders import ModuleEncoder
 from polytask.errors import ConfigError, DataError
 from polytask.run_files import ModelIndex
-from polytask.studies.setup.run_folder import MODEL_INDEX
+from polytask.run_files.model_index import MODEL_INDEX
 from polytask.tasks import Binary, Regression
 from polytask.training import FitResult, fit
 from polytask.training.inference import predict_outputs

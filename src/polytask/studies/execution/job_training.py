@@ -106,6 +106,7 @@ class JobContext:
         logger: Where networks record their values; `None` records nothing.
         observe: Arguments of `polytask.relatedness.AffinityCallback` for networks with several tasks; `None` measures nothing.
         function: Training function of the user, in the place of networks.
+        initialize: Function that gives every new network its first weights; `None` for a random initialization.
     """
 
     sources: tuple[Source, ...]
@@ -117,6 +118,7 @@ class JobContext:
     logger: RunLogger | None = None
     observe: Mapping[str, Any] | None = None
     function: TrainFunction | None = None
+    initialize: Callable[[Network], None] | None = None
 
     @property
     def shared_sources(self) -> tuple[Source, ...]:
@@ -178,6 +180,8 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     absent = {task.name for task in context.tasks} - set(job.tasks)
     plan = arm.plan(context.plan, absent).for_sources([source.name for source in context.sources if set(source.tasks) & set(job.tasks)])
     model = plan.build(tasks, job.seed)
+    if context.initialize is not None:
+        context.initialize(model)
     if job.start is not None:
         copy_shared_weights(model, load_network(job.start, components_of(job, context)).model)
     run = fit(

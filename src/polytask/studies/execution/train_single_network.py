@@ -17,11 +17,12 @@ from polytask.studies.results.arms_with_failed_steps import failed_steps_of
 from polytask.studies.results.callback_results import write_callback_results
 from polytask.studies.results.export_model import export_model
 from polytask.studies.results.result_tables import history_table, validation_rows
-from polytask.studies.setup.resolve_config import make_job_context
+from polytask.studies.setup.resolve_config import make_job_context, network_plan
 from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.spec.arms import parse_arm
 from polytask.studies.spec.run_logger import run_logger
+from polytask.studies.starting_network import StartingNetwork
 from polytask.studies.tables.accepted_arms import check_networks
 from polytask.tasks import Task
 from polytask.training import ProgressHook
@@ -65,7 +66,8 @@ def train_network(
 
     Raises:
         StorageError: The folder is in use, holds something else or a finished run, or cannot be written to.
-        ConfigError: A name or option is unknown, or the interrupted training had other data or tasks.
+        ConfigError: A name or option is unknown, the interrupted training had other data or tasks, or the weights of `init_from` do
+            not fit the tasks, the inputs or the network.
         NonFiniteError: A loss is not finite.
     """
     arm = parse_arm(config.balancer, [task.name for task in tasks])
@@ -74,11 +76,20 @@ def train_network(
         raise ConfigError(
             "one network learns all tasks here", where=f"balancer {config.balancer!r}", remedy="Use 'single' as an arm of a study"
         )
+    start = None if config.init_from is None else StartingNetwork.read(config.init_from, config.init_digest)
+    if start is not None:
+        start.check(sources, tasks)
+        start.copy_to(arm.plan(network_plan(config, sources)).build(tasks, config.seed))  # refused before anything is written
+        config = config.model_copy(update={"init_digest": start.digest})
     folder = RunFolder(Path(out))
     with folder.alone():
         (job,) = make_jobs([arm], [config.seed], folder.checkpoints)
         chosen = start_or_resume(folder, config, sources, tasks, [arm], networks=1)
-        context = replace(make_job_context(chosen, sources, tasks), logger=run_logger(chosen.logger, folder.path))
+        context = replace(
+            make_job_context(chosen, sources, tasks),
+            logger=run_logger(chosen.logger, folder.path),
+            initialize=None if start is None else start.copy_to,
+        )
         train_job(job, context, progress)
         return _write_results(folder, job, chosen.training)
 

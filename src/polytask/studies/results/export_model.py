@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from polytask.run_files import ModelIndex, ModelNetwork
+from polytask.run_files.model_index import MODEL_INDEX
 from polytask.storage import make_folder, storage_errors
 from polytask.studies.execution.function_fit import OWN_FOLDER
 from polytask.studies.execution.job_training import Job
-from polytask.studies.setup.run_folder import MODEL_INDEX
 
 
 def export_model(folder: Path, facts: Sequence[tuple[Job, Mapping[str, Any]]], function: str | None = None) -> None:

@@ -10,11 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from polytask.errors import StorageError
-from polytask.options import NetworkConfig
+from polytask.options import NetworkConfig, TrainConfig
 from polytask.run_files import ModelIndex
 from polytask.run_files.file_descriptions import FILE_DESCRIPTIONS
+from polytask.run_files.model_index import MODEL_INDEX
 from polytask.storage import storage_errors
-from polytask.studies.setup.run_folder import LOCK_FILE, MODEL_INDEX, RunFolder
+from polytask.studies.setup.run_folder import LOCK_FILE, RunFolder
 
 _STATE = r"(manifest\.json|values\.json|tensors\.safetensors)"
 _CHECKPOINT_FILES = (
@@ -59,7 +60,8 @@ def replaced_run(path: Path, reads: Iterable[Path] = ()) -> Iterator[Path | None
 
 def files_read(config: NetworkConfig) -> tuple[Path, ...]:
     """Return the files that a run reads."""
-    given = [config.training.initial_weights, *(file for table in config.tables.values() for file in (table.file, table.test_file))]
+    start = config.init_from if isinstance(config, TrainConfig) else None
+    given = [start, config.training.initial_weights, *(file for table in config.tables.values() for file in (table.file, table.test_file))]
     return tuple(Path(file) for file in given if file)
 
 

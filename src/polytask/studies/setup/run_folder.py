@@ -19,10 +19,10 @@ from polytask.options import NetworkConfig, checked, differences
 from polytask.options.train_config import Config
 from polytask.options.values.component_names import check_imports, import_paths_of
 from polytask.run_files import EnvironmentFile
+from polytask.run_files.model_index import MODEL_INDEX
 from polytask.storage import exclusive_lock, make_folder, read_yaml, storage_errors, write_bytes, write_text, write_yaml
 from polytask.storage.csv_table import csv_text
 
-MODEL_INDEX = "model.json"
 LOCK_FILE = ".lock"
 
 
