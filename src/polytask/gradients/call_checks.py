@@ -199,8 +199,8 @@ def tell_of_repeated_call() -> None:
     )
 
 
-def tell_of_missing_tasks(step: int, tasks: Sequence[str], met: set[str]) -> None:
+def tell_of_missing_tasks(tasks: Sequence[str], met: set[str]) -> None:
     """Log, after the first steps, that tasks have not appeared in them."""
-    if step == PATIENCE and not met.issuperset(tasks):
+    if not met.issuperset(tasks):
         names = ", ".join(repr(task) for task in tasks if task not in met)
         _LOG.warning("No loss of %s in the first %d steps: an absent task is not trained. Is this its name?", names, PATIENCE)

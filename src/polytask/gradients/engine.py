@@ -14,6 +14,7 @@ from polytask.balancing.factory import balancer_for_tasks
 from polytask.errors import ConfigError
 from polytask.gradients.backward_step import ChooseStrategy, Step
 from polytask.gradients.call_checks import (
+    PATIENCE,
     check_call,
     check_construction,
     explained,
@@ -133,11 +134,10 @@ class Backward:
         check_choice(route, ROUTES, "route")
         self._policy = StepPolicy(weight_heads, non_finite, unsolved, non_finite_limit, outside)
         self.balancer = balancer_for_tasks(balancer, tasks)
-        self.tasks, self.model, self.route = tuple(tasks), model, route
+        self.tasks, self.model, self.route, self.group, self.scaler = tuple(tasks), model, route, group, scaler
         self.step = self.non_finite_steps = self.unsolved_steps = self._in_a_row = 0
         if model is not None:
             self.balancer.bind(model)
-        self.group, self.scaler = group, scaler
         self._context = self._context_of(shared)
         self._current: Step | None = None
         self._watched: Tensor | None = None
@@ -291,7 +291,8 @@ class Backward:
             self._in_a_row = 0 if report.bad is None else self._in_a_row + 1
             if report.bad is not None and self._in_a_row > self._policy.limit and self._context.scaler is None:
                 raise report.bad.error(self.step - 1)
-            tell_of_missing_tasks(self.step, self.tasks, self._context.met | self.late)
+            if self.step == PATIENCE:
+                tell_of_missing_tasks(self.tasks, self._context.met | self.late)
         self._current = None if current.complete else current
         if current.complete and self._replayable:
             if report.losses and not report.skipped:

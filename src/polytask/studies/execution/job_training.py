@@ -180,10 +180,7 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     absent = {task.name for task in context.tasks} - set(job.tasks)
     plan = arm.plan(context.plan, absent).for_sources([source.name for source in context.sources if set(source.tasks) & set(job.tasks)])
     model = plan.build(tasks, job.seed)
-    if context.initialize is not None:
-        context.initialize(model)
-    if job.start is not None:
-        copy_shared_weights(model, load_network(job.start, components_of(job, context)).model)
+    _set_first_weights(model, job, context)
     run = fit(
         model,
         context.sources,
@@ -201,15 +198,28 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         raise NonFiniteError(run.diverged)  # a trial that diverges cannot win, even with an earlier epoch
     if run.finished:
         save_network(job.result, plan, run, _network_facts(run, context.sources, tasks, callback_names(context.callbacks)))
+    _write_progress(job, run, context.options.epochs)
+    if run.finished:
+        delete_checkpoints(job.folder / "state")
+
+
+def _set_first_weights(model: Network, job: Job, context: JobContext) -> None:
+    """Give the network the weights of the run or the network that it starts from, if there is one."""
+    if context.initialize is not None:
+        context.initialize(model)
+    if job.start is not None:
+        copy_shared_weights(model, load_network(job.start, components_of(job, context)).model)
+
+
+def _write_progress(job: Job, run: FitResult, epochs: int) -> None:
+    """Store how far the network is; a finished one counts as trained for all epochs."""
     JobProgress(
-        epoch=context.options.epochs if run.finished else run.epochs,
+        epoch=epochs if run.finished else run.epochs,
         scores=_scores(run),
         seconds=run.seconds,
         steps=run.steps,
         rows=run.rows,
     ).write(job.folder / _PROGRESS_FILE)
-    if run.finished:
-        delete_checkpoints(job.folder / "state")
 
 
 def _call_function(job: Job, context: JobContext, function: TrainFunction, progress: ProgressHook) -> None:

@@ -54,6 +54,8 @@ class EarlyStopping:
 
     def restart(self, tasks: Sequence[str]) -> None:
         """Forget the best values of tasks that start now, and of the mean over tasks: the next epoch is the best so far."""
+        if not tasks:
+            return
         for name in (*tasks, MEAN_KEY):
             self.best.pop(name, None)
             self.stalled.pop(name, None)

@@ -75,6 +75,7 @@ class TrainingLoop:
         self._tasks = {task.name: task for task in self.data.tasks}
         self._relative_metrics = RelativeMetrics(self.data.tasks, self.data.training, self.data.validation)
         self._control = TaskControl.of(self.options, tuple(self._tasks))
+        self._factors = self._control.factors(self.state.epoch + 1)
         self._dropout = {source: derive_seed(self.seed, "dropout", source) for source in self.data.training}
         self._batches = BatchLoader(self.data.training, self.seed, self.precision.device)
         self._chosen: Mapping[str, Tensor] = {}
@@ -86,8 +87,7 @@ class TrainingLoop:
         self._opposed: dict[str, str] = {}
         self._reported = self._started = time.monotonic()
         self._writer = CheckpointWriter(self.checkpoint, self.options.checkpoint_seconds)
-        self._before = self.state.seconds
-        self._rows_before = self.state.rows
+        self._before, self._rows_before = self.state.seconds, self.state.rows
 
     def run(self, stop_after_epoch: int | None = None) -> None:
         """Train, and restore the weights that are kept at the end.
@@ -117,8 +117,8 @@ class TrainingLoop:
     def _epoch(self) -> None:
         if unfreeze_due(self.state.model, self.options.unfreeze, self.state.epoch + 1):
             self.state.backward.share(self.state.model.shared_parameters())
-        if starting := self._control.starting(self.state.epoch + 1):
-            self.state.stopping.restart(starting)
+        self.state.stopping.restart(self._control.starting(self.state.epoch + 1))
+        self._factors = self._control.factors(self.state.epoch + 1)
         if self.state.averages is not None:
             self.state.averages.track()
         backward = self.state.backward
@@ -184,13 +184,14 @@ class TrainingLoop:
         for callback in state.callbacks.values():
             callback.on_step_begin(self, batches)
         try:
-            report = unweighted(self._backward(batches), self._control.factors(state.epoch + 1))
+            report = unweighted(self._backward(batches), self._factors) if self._factors else self._backward(batches)
         except NonFiniteError as error:
             places = non_finite_rows(state.model, self._tasks, batches, self.precision)
             raise located_error(error, places, self._row_numbers, state.epoch + 1) from error
         except UndeclaredSharedError as error:
             raise named_shared_error(state.model, error) from error
-        state.clear_frozen()
+        if state.frozen:
+            state.clear_frozen()
         if state.scaler is not None:
             state.scaler.unscale_(state.optimizer)
         if self.options.max_grad_norm is not None:
@@ -262,14 +263,13 @@ class TrainingLoop:
         if self.state.model.records_penalty:
             self.state.model.discard_penalty()
         losses: dict[str, Loss] = {}
-        factors = self._control.factors(self.state.epoch + 1)
         for source, batch in batches.items():
             seed = (self._dropout[source] + self.state.step * self.options.micro_batches + part) & _SEED_MASK
             torch.default_generator.manual_seed(seed)
             if self.precision.device != CPU:
                 seed_generator(self.precision.device, seed)
             for task, loss in compute_losses(self.state.model, self._tasks, batch, precision or self.precision, head_inputs).items():
-                weighted = loss.scaled(factors[task]) if task in factors else loss
+                weighted = loss.scaled(self._factors[task]) if task in self._factors else loss
                 losses[task] = losses[task] + weighted if task in losses else weighted
         return losses
 

@@ -103,8 +103,6 @@ class TaskControl:
 
 def unweighted(report: Report, factors: Mapping[str, float]) -> Report:
     """Return the report of a step in terms of the losses without factors: ℓ = ℓ′ / f for the loss ℓ′ = f ℓ, and w = f w′ for its weight."""
-    if not factors:
-        return report
     losses = {task: loss / factors.get(task, 1.0) for task, loss in report.losses.items()}
     return replace(report, losses=losses, weights={task: w * factors.get(task, 1.0) for task, w in report.weights.items()})
 
