@@ -27,6 +27,7 @@ from polytask.studies.execution.function_fit import FunctionJob, TrainFunction, 
 from polytask.studies.execution.study_progress import write_status
 from polytask.studies.spec.arms import ResolvedArm
 from polytask.studies.spec.run_logger import RunLogger
+from polytask.studies.stored_facts import checked_facts
 from polytask.studies.tables.table_arm_fit import fit_table_arm
 from polytask.studies.tuning.search_space import Settings, apply_settings
 from polytask.tasks import Task
@@ -285,9 +286,12 @@ def components_of(job: Job, assignment: JobContext) -> tuple[Callable[..., Any],
 
 
 def load_job_facts(job: Job) -> Mapping[str, Any]:
-    """Load the facts that a finished job recorded."""
-    facts: Mapping[str, Any] = load_state(job.result)["facts"]
-    return facts
+    """Load the facts that a finished job recorded.
+
+    Raises:
+        DataError: The file was edited: an entry is missing or has the wrong type.
+    """
+    return checked_facts(load_state(job.result).get("facts"), f"{job.result / 'values.json'}, facts")
 
 
 def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Task], named: Sequence[str]) -> dict[str, Any]:
