@@ -50,9 +50,11 @@ def ways() -> dict[tuple[str, int], torch.Tensor]:
 @pytest.mark.slow
 @pytest.mark.parametrize("method", REACHING)
 def test_it_arrives_at_the_front_and_stays(method: str, ways: dict[tuple[str, int], torch.Tensor]) -> None:
+    """With a constant learning rate, a point on the way along the front may lie a little beside it."""
     for number in range(len(TOY.STARTS)):
-        assert TOY.has_arrived(ways[method, number][-1])
-        assert TOY.has_arrived(ways[method, number][-3])
+        last = [TOY.has_arrived(point) for point in ways[method, number][-10:]]
+        assert last[-1]
+        assert sum(last) >= len(last) - 1
 
 
 @pytest.mark.slow

@@ -112,8 +112,9 @@ def test_a_study_of_pictures_texts_and_tables(tmp_path: Path) -> None:
     tasks = (*TASKS, Binary(name="praise", classes=("no", "yes")))
     options: dict[str, Any] = {"epochs": 1, "batch_size": 30, "threads": 1, "precision": "float32"}
     people = everything[1]
-    others = np.where(people.inputs % 1 == 0, people.inputs, people.inputs + 0.25)  # rows of a table that training has are refused
-    fresh = (everything[0], Source("people", others, people.labels, preprocessor=people.preprocessor), everything[2])
+    others = np.where(people.inputs % 1 == 0, people.inputs, people.inputs + 0.25)  # test rows that training has are refused
+    pictures = Source("pictures", 255 - everything[0].inputs, everything[0].labels)
+    fresh = (pictures, Source("people", others, people.labels, preprocessor=people.preprocessor), everything[2])
     study = Study(everything, tasks, test=lambda: fresh, arms=("single", "equal"), seeds=2, training=options, workers=1)
     result = study.run(tmp_path / "run")
     assert set(result.verdict.tasks) == {"light", "dark", "size", "praise"}

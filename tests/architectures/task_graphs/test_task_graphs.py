@@ -237,7 +237,7 @@ def test_a_network_without_a_task_has_no_edges_to_it(spelled: str, left: str) ->
 def test_studies_compare_graphs_with_single_tasks(spelled: str) -> None:
     x = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")
     labels = {"a": (x[:, 0] > 0).astype(int), "b": ((x[:, 0] > 0) & (x[:, 1] > 0)).astype(int)}
-    sources = Sources((Source("table", x, labels),), lambda: (Source("table", x, labels),))
+    sources = Sources((Source("table", x, labels),), lambda: (Source("table", 1.01 * x, labels),))
     tasks = [Binary(name=name, classes=(0, 1)) for name in labels]
     study = Study(sources, tasks, arms=["single", "equal"], architecture=spelled, encoder="mlp", seeds=2, workers=1, training={"epochs": 1})
     assert set(study.run().verdict.tasks) == {"a", "b"}

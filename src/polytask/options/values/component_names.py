@@ -111,7 +111,7 @@ def expand_tables(arms: Any) -> Any:  # noqa: ANN401 - pydantic validates what i
         >>> expand_tables(["tables", "uncertainty", "equal"])[-3:]
         ['trees@apart', 'trees@shared', 'uncertainty']
     """
-    if not isinstance(arms, list | tuple):
+    if not isinstance(arms, list | tuple) or not any(isinstance(arm, str) and arm.strip() == TABLES for arm in arms):
         return arms
     found: list[object] = []
     for arm in arms:

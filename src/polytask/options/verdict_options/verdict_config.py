@@ -48,6 +48,11 @@ class VerdictConfig(OptionModel):
         Field(ge=1, le=MOST_PARTS, description="Number of families of comparisons that share the error, of which this is one."),
         FILE_ONLY,
     ] = 1
+    trivial: Annotated[
+        dict[str, tuple[str, ...]],
+        Field(description="Arms that are no better than a predictor that ignores the inputs, with the tasks: no claim says same of them."),
+        FILE_ONLY,
+    ] = Field(default_factory=dict)
     train_units: Annotated[
         int | None,
         Field(

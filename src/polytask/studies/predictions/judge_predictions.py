@@ -22,6 +22,7 @@ from polytask.tasks import Task
 from polytask.tasks.base import task_from_dict
 from polytask.verdicts.advised_verdict import Verdict
 from polytask.verdicts.compute_verdict import verdict_of_table
+from polytask.verdicts.estimates.empty_same import without_empty_same
 from polytask.verdicts.prediction_frame import PredictionTable, read_predictions
 from polytask.verdicts.spending.seed_plan import SeedPlan
 
@@ -92,6 +93,7 @@ def judge_predictions(path: Path, config: VerdictConfig) -> JudgedPredictions:
             looks=replace(SeedPlan.of(config.looks, config.continued), families=config.families) if config.looks else None,
             test_openings=config.test_openings,
         )
+    found = without_empty_same(found, {(arm, task) for arm, tasks in config.trivial.items() for task in tasks})
     config = config.with_changes({"version": __version__})
     return JudgedPredictions(config, found, _summary(found, config, path.resolve().name), frame, table)
 

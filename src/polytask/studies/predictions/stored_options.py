@@ -38,6 +38,7 @@ def stored_options(folder: RunFolder) -> dict[str, Any]:
         "looks": outcome.looks[: len(outcome.looks) - outcome.continuations],
         "continued": outcome.looks[len(outcome.looks) - outcome.continuations :],
         **({"families": outcome.families} if outcome.families > 1 else {}),
+        "trivial": {one.arm: one.tasks for one in outcome.findings if one.kind == "trivial"},
         "test_openings": outcome.test_openings or 1,
         "kinds": _known_kinds({task: declared.get(task, record.kind) for task, record in outcome.tasks.items()}),
         "metrics": {task: record.metric for task, record in outcome.tasks.items()},
