@@ -22,7 +22,7 @@ from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.spec.arms import parse_arm
 from polytask.studies.spec.run_logger import run_logger
-from polytask.studies.starting_network import StartingNetwork
+from polytask.studies.spec.starting_network import StartingNetwork
 from polytask.studies.tables.accepted_arms import check_networks
 from polytask.tasks import Task
 from polytask.training import ProgressHook
