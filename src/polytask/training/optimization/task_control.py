@@ -117,10 +117,11 @@ def options_for(options: TrainingOptions, tasks: Collection[str], known: Collect
         ({}, {'trunk': 0.5})
     """
     others = {task for task in known if task not in tasks}
-    changed = {name: {task: value for task, value in getattr(options, name).items() if task not in others} for name in PER_TASK}
     hidden = {f"{TASK_PREFIX}{task}" for task in others}
-    rates = {part: factor for part, factor in options.lr_multipliers.items() if part not in hidden}
-    return options.with_changes({**changed, "lr_multipliers": rates}) if others else options
+    kept = {name: {task: value for task, value in getattr(options, name).items() if task not in others} for name in PER_TASK}
+    kept["lr_multipliers"] = {part: factor for part, factor in options.lr_multipliers.items() if part not in hidden}
+    changed = {name: value for name, value in kept.items() if value != getattr(options, name)}
+    return options.with_changes(changed) if changed else options
 
 
 def _first_weighted(points: Mapping[int, float] | None, start: int, epochs: int) -> int:
