@@ -21,6 +21,10 @@ START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 """How workers start: forked ones share the arrays of a source with their parent. In a worker of joblib, the usual way is joblib's own."""
 
 
+SECONDS_TO_END = 5.0
+"""Longest time to wait for each of the threads of a loader that ends."""
+
+
 class ReadAhead(Generic[Request, Result]):
     """Calls of a function for one request after the other, in this process or ahead in worker processes.
 
@@ -82,7 +86,14 @@ class ReadAhead(Generic[Request, Result]):
 
     def close(self) -> None:
         """End the workers; further calls start new ones."""
-        self._loader = None
+        loader, self._loader = self._loader, None
+        if loader is not None:
+            _end_workers(loader)
+
+    def __del__(self) -> None:
+        """End the workers."""
+        if not sys.is_finalizing():
+            self.close()
 
     def _with_workers(self) -> DataLoader[Any]:
         return DataLoader(
@@ -96,6 +107,22 @@ class ReadAhead(Generic[Request, Result]):
             multiprocessing_context=START_METHOD,
             generator=torch.Generator(),  # by default the loader would draw from the global generator
         )
+
+
+def _end_workers(loader: DataLoader[Any]) -> None:
+    """End the workers of a loader, and wait for the threads that send them their requests.
+
+    A loader that is dropped ends its workers too, but does not wait: a thread would write to a pipe that is closed already.
+    """
+    iterator: Any = getattr(loader, "_iterator", None)
+    queues = list(getattr(iterator, "_index_queues", ()))
+    shutdown = getattr(iterator, "_shutdown_workers", None)
+    if shutdown is not None:
+        shutdown()
+    for queue in queues:
+        thread = getattr(queue, "_thread", None)
+        if thread is not None:
+            thread.join(SECONDS_TO_END)
 
 
 @contextmanager
