@@ -77,7 +77,7 @@ class ReadingOptions:
         return NumberFormat(self.decimal, self.thousands)
 
     def _check_formats(self) -> None:
-        _ = self.number_format  # which checks the signs
+        NumberFormat(self.decimal, self.thousands)  # checks both
         if not isinstance(self.date_formats, Mapping):
             raise ConfigError("a format per column is needed", where="date_formats", found=shown(self.date_formats))
         for name, text in self.date_formats.items():

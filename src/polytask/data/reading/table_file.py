@@ -100,20 +100,22 @@ class TableFile:
         names = [name for name, kind in self.kinds.items() if kind != "number" and isinstance(self._known[name], CsvTypeInference)]
         if not names or learned.all():
             return False
-        before, others, rows = (dict(self.kinds), dict(self.date_formats)), self._file.columns(), 0
+        others, rows = self._file.columns(), 0
         for block in self._file.raw():
             mask = pa.array(learned[rows : rows + block.num_rows])
             for name, cells in self._cells(block).items():
                 if name in names:  # cells that may not decide are missing, which keeps the numbers of rows
                     others[name].learn(pc.if_else(mask, cells, pa.scalar(None, cells.type)), rows)
             rows += block.num_rows
-        changed = [name for name in names if others[name].decides_otherwise(self._known[name], str(self.path))]
+        found = {name: (others[name].kind(str(self.path))[0], others[name].formats.only) for name in names}
+        changed = [name for name in names if found[name] != (self.kinds[name], self._known[name].formats.only)]
         for name in changed:
             others[name].simple = False  # other cells may have blanks around their number
             self._known[name] = others[name]
-        self._decide()
-        self._check_fit(changed)
-        return before != (dict(self.kinds), dict(self.date_formats))
+        if changed:
+            self._decide()
+            self._check_fit(changed)
+        return bool(changed)
 
     def _check_fit(self, names: Sequence[str]) -> None:
         """Check that all cells of the named columns can be read as the kind of their column.
@@ -122,7 +124,7 @@ class TableFile:
             DataError: A cell cannot.
         """
         rows = 0
-        for block in self._file.raw() if names else ():
+        for block in self._file.raw():
             cells = self._cells(block)
             for name in names:
                 at = self._known[name].first_unfit(cells[name], self.kinds[name])

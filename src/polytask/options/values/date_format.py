@@ -53,26 +53,18 @@ class DateFormat:
             raise ConfigError("a date format needs a day, a month and a year, each once", found=shown(self.text), remedy=EXAMPLE)
 
     @cached_property
-    def names_months(self) -> bool:
-        """Whether months have names."""
-        return "%b" in self.text
-
-    @cached_property
-    def pattern(self) -> str:
-        """Regular expression of a cell of this format, with named groups, in the syntax of RE2 and of Python."""
+    def _pattern(self) -> re.Pattern[str]:
+        """Regular expression of a cell of this format, with a group per directive."""
         inner = "".join(
             DIRECTIVES[part[1]] if part.startswith("%") and len(part) == 2 else re.escape(part)
             for part in re.findall(r"%.|[^%]+", self.text)
         )
-        return rf"^[ \t]*{inner}{'' if '%T' in self.text else rf'(?:[T ]{_TIME})?'}[ \t]*$"
-
-    @cached_property
-    def _compiled(self) -> re.Pattern[str]:
-        return re.compile(self.pattern, re.ASCII)
+        time = "" if "%T" in self.text else rf"(?:[T ]{_TIME})?"
+        return re.compile(rf"^[ \t]*{inner}{time}[ \t]*$", re.ASCII)
 
     def iso(self, text: str) -> str | None:
         """Return a cell as an ISO 8601 date or time; `None` if it is not of this format. A day that its month lacks is kept."""
-        found = self._compiled.match(months_as_numbers(text) if self.names_months else text)
+        found = self._pattern.match(months_as_numbers(text) if "%b" in self.text else text)
         if found is None:
             return None
         part = found.groupdict()

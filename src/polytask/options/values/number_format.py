@@ -44,7 +44,7 @@ class NumberFormat:
 
     @property
     def is_plain(self) -> bool:
-        """Whether numbers are written as in programs."""
+        """Whether numbers have a decimal point and no separators, so that they are parsed as they are."""
         return self == NumberFormat()
 
     @cached_property

@@ -43,11 +43,10 @@ class CsvReader:
 
     def columns(self) -> dict[str, CsvTypeInference]:
         """Return a new type inference for each column."""
-        options = self.options
+        options, numbers = self.options, self.options.number_format
         formats = {name: DateFormats(DateFormat(text)) for name, text in options.date_formats.items()}
         return {
-            name: CsvTypeInference(name, name in options.as_written, options.number_format, formats.get(name) or DateFormats())
-            for name in self.names
+            name: CsvTypeInference(name, name in options.as_written, numbers, formats.get(name) or DateFormats()) for name in self.names
         }
 
     def raw(self) -> Iterator[Any]:

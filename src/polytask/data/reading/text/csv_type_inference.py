@@ -235,14 +235,6 @@ class CsvTypeInference:
         row, text = self.first[first]
         raise DataError(what, where=location(where, row, self.name), found=shown(text), remedy=remedy)
 
-    def decides_otherwise(self, whole: CsvTypeInference, where: str) -> bool:
-        """Return whether these cells make the column another kind, or dates of another format, than all cells do.
-
-        Raises:
-            DataError: These cells contradict each other.
-        """
-        return (self.kind(where)[0], self.formats.only) != (whole.kind(where)[0], whole.formats.only)
-
     def first_unfit(self, column: Any, kind: str) -> int | None:  # noqa: ANN401
         """Return the place of the first cell that cannot be read as the kind of the column, decided by other cells; `None` if all can."""
         if kind in {"category", "empty"}:
