@@ -115,14 +115,11 @@ def advise(verdict: VerdictData, *, saved: float = 1.0, protect: Sequence[str] =
     """
     arm, tasks, tolerance = _arm(verdict), verdict.tasks, Tolerance.parse(tolerate)
     _check_tasks(tuple(tasks), protect)
-    ratios = {name: in_margins(task.arms[arm].difference, task.margin) for name, task in tasks.items()}
     saving = saved * network_worth(verdict, tolerance)
-    pooled = verdict.arms[arm].pooled
-    error = 0.0 if pooled is None else pooled.standard_error  # without it a margin is 0, next to which any difference is large
-    utility = float(shrunk(sum(ratios.values()) / len(tasks), error, len(tasks), seeds=len(verdict.seeds))) + saving
-    ends = {name: task.arms[arm].decision.reckoned for name, task in tasks.items()}
-    lost = {name: -tolerance.of(tasks[name].single[0], tasks[name].margin) for name in protect}
+    utility = float(shrunk(*observed_mean(verdict, arm), len(tasks), seeds=len(verdict.seeds))) + saving
+    ends, lost = interval_ends(verdict, arm), largest_losses(verdict, protect, tolerance)
     at_risk = tuple(name for name in protect if ends[name][0] < lost[name])
+    pooled = verdict.arms[arm].pooled
     low, high = pooled.decision.interval if pooled is not None else (-math.inf, math.inf)
     words = [task.arms[arm].claim for task in tasks.values()]
     protected = bool(at_risk), any(ends[name][1] < lost[name] for name in at_risk)
@@ -132,6 +129,26 @@ def advise(verdict: VerdictData, *, saved: float = 1.0, protect: Sequence[str] =
     return Advice(together, shown, arm, utility, saving, tolerance, worst, best, at_risk, tuple(protect), saved)
 
 
+def observed_mean(verdict: VerdictData, arm: str) -> tuple[float, float]:
+    """Return the mean over tasks of an arm's difference in margins, and its standard error.
+
+    The error is 0 if a margin is 0, next to which any difference is large.
+    """
+    ratios = [_in_margins(task.arms[arm].difference, task.margin) for task in verdict.tasks.values()]
+    pooled = verdict.arms[arm].pooled
+    return sum(ratios) / len(ratios), 0.0 if pooled is None else pooled.standard_error
+
+
+def interval_ends(verdict: VerdictData, arm: str) -> dict[str, tuple[float, float]]:
+    """Return the ends of the interval of each task that the advice reckons with."""
+    return {name: task.arms[arm].decision.reckoned for name, task in verdict.tasks.items()}
+
+
+def largest_losses(verdict: VerdictData, protect: Sequence[str], tolerance: Tolerance) -> dict[str, float]:
+    """Return the smallest difference, below 0, that each protected task may have."""
+    return {name: -tolerance.of(verdict.tasks[name].single[0], verdict.tasks[name].margin) for name in protect}
+
+
 def network_worth(verdict: VerdictData, tolerance: Tolerance) -> float:
     """Return what one network instead of one per task is worth, in margins: the mean over tasks of what is tolerated.
 
@@ -139,7 +156,7 @@ def network_worth(verdict: VerdictData, tolerance: Tolerance) -> float:
         verdict: Verdict, whose baseline has one network per task.
         tolerance: What is tolerated per task.
     """
-    worth = [in_margins(tolerance.of(task.single[0], task.margin), task.margin) for task in verdict.tasks.values()]
+    worth = [_in_margins(tolerance.of(task.single[0], task.margin), task.margin) for task in verdict.tasks.values()]
     return sum(worth) / len(worth)
 
 
@@ -202,7 +219,7 @@ def saved_share(tasks: int, networks: int) -> float:
     return max(0.0, (tasks - networks) / (tasks - 1)) if tasks > 1 else 0.0
 
 
-def in_margins(difference: float, margin: float) -> float:
+def _in_margins(difference: float, margin: float) -> float:
     """Return a difference in margins, of at most 100 in size, also where the margin is 0."""
     ratio = difference / margin if margin else math.copysign(math.inf, difference) if difference else 0.0
     return max(-FARTHEST, min(FARTHEST, ratio))

@@ -167,9 +167,9 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     if job.arm.baseline:
         fit_job_baseline(job, context)
         return
+    tasks = tuple(task for task in context.tasks if task.name in job.tasks)
     if job.arm.table:
-        own = [task for task in context.tasks if task.name in job.tasks]
-        fit_table_arm(job.arm.table, own, context.sources, job.result, options=context.options, seed=job.seed)
+        fit_table_arm(job.arm.table, tasks, context.sources, job.result, options=context.options, seed=job.seed)
         return
     if context.function is not None:
         _call_function(job, context, context.function, progress or partial(write_status, job.folder))
@@ -177,7 +177,6 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     arm, options = apply_settings(job.arm, context.options, job.settings)
     options = options.with_changes({"device": job.device}) if job.device not in ("", options.device) else options
     options = options_for(options, job.tasks, [task.name for task in context.tasks])
-    tasks = tuple(task for task in context.tasks if task.name in job.tasks)
     absent = {task.name for task in context.tasks} - set(job.tasks)
     plan = arm.plan(context.plan, absent).for_sources([source.name for source in context.sources if set(source.tasks) & set(job.tasks)])
     model = plan.build(tasks, job.seed)

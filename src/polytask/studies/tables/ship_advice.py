@@ -15,7 +15,7 @@ from polytask.options.verdict_options.tolerance import Tolerance
 from polytask.run_files import Recommendation
 from polytask.studies.spec.arms import SINGLE, ResolvedArm
 from polytask.studies.spec.arms_of_tables import BLEND
-from polytask.verdicts.advice import in_margins, network_worth, saved_share, shrunk
+from polytask.verdicts.advice import interval_ends, largest_losses, network_worth, observed_mean, saved_share, shrunk
 from polytask.verdicts.advised_verdict import Verdict
 from polytask.verdicts.shown.advice_sentences import RecommendedArm, extreme_sentence
 
@@ -51,17 +51,13 @@ def table_utilities(verdict: Verdict, arms: Sequence[ResolvedArm], protect: Sequ
         protect: Tasks that must not lose more than is tolerated.
         tolerate: What one model instead of one per task is worth.
     """
-    tolerance, found = Tolerance.parse(tolerate), []
+    tolerance, tasks, found = Tolerance.parse(tolerate), len(verdict.tasks), []
+    lost = largest_losses(verdict, protect, tolerance)
     for arm in (arm for arm in arms if arm.table):
-        own = {name: task.arms[arm.name] for name, task in verdict.tasks.items()}
-        ratios = [in_margins(one.difference, verdict.tasks[name].margin) for name, one in own.items()]
-        pooled = verdict.arms[arm.name].pooled
-        error = 0.0 if pooled is None else pooled.standard_error
-        mean = float(shrunk(sum(ratios) / len(ratios), error, prior=KIND_PRIOR_SD))
-        groups = len(own) if arm.table == BLEND else len(arm.groups)  # a blend has a model per kind and fold
-        saving = saved_share(len(own), groups) * network_worth(verdict, tolerance)
-        worst = {name: one.decision.reckoned[0] for name, one in own.items()}
-        lost = {name: -tolerance.of(verdict.tasks[name].single[0], verdict.tasks[name].margin) for name in protect}
+        mean = float(shrunk(*observed_mean(verdict, arm.name), prior=KIND_PRIOR_SD))
+        groups = tasks if arm.table == BLEND else len(arm.groups)  # a blend has a model per kind and fold
+        saving = saved_share(tasks, groups) * network_worth(verdict, tolerance)
+        worst = {name: low for name, (low, _) in interval_ends(verdict, arm.name).items()}
         found.append(ArmUtility(arm, mean + saving, saving, tuple(name for name in protect if worst[name] < lost[name]), worst))
     return found
 

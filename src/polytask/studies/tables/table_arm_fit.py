@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,8 @@ from polytask.training.preparation.prepared_data import PreparedData
 LARGEST_SEED = 2**32
 
 
-def fit_table_arm(
-    arm: str, tasks: Sequence[Task], sources: Sequence[Source], folder: Path, *, options: TrainingOptions, seed: int
-) -> Mapping[str, Any]:
-    """Fit an arm of a table, and store it in the form of a model that `polytask.load` reads. Return its recorded facts.
+def fit_table_arm(arm: str, tasks: Sequence[Task], sources: Sequence[Source], folder: Path, *, options: TrainingOptions, seed: int) -> None:
+    """Fit an arm of a table, and store it with its facts in the form of a model that `polytask.load` reads.
 
     Settings and numbers of rounds are those with the best proper score on the validation rows of the seed; the model learns from the
     training rows alone, as networks do. A blend chooses its weights on folds of the training rows.
@@ -72,7 +70,6 @@ def fit_table_arm(
         "measured": {"seconds": time.monotonic() - started, "peak_memory": memory.bytes, "timeline": []},
     }
     save_choice(folder, model, source.name, coding, facts)
-    return facts
 
 
 def table_outcomes(
