@@ -19,7 +19,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,16 +138,21 @@ def count_outcomes(edits: int, seed: int) -> tuple[Counter[str], list[str]]:
     return counts, failures
 
 
-def main() -> None:
-    """Print the counts, and the failures."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+def run_edits(count: Callable[[int, int], tuple[Counter[str], list[str]]], description: str | None) -> None:
+    """Read the number of edits and the seed from the command line, make the edits, and print the failures and the counts.
+
+    Args:
+        count: Function of both that makes the edits.
+        description: Docstring of the program.
+    """
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0] if description else None)
     parser.add_argument("--edits", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    counts, failures = count_outcomes(given.edits, given.seed)
+    counts, failures = count(given.edits, given.seed)
     print(*failures, sep="\n")
-    print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
+    print(", ".join(f"{name} {times}" for name, times in sorted(counts.items())))
 
 
 if __name__ == "__main__":
-    main()
+    run_edits(count_outcomes, __doc__)

@@ -10,7 +10,6 @@ is a report or a study. Anything else is a failure, and so are more than 10 s.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import shutil
@@ -25,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 import polytask as pt
-from edited_models import edit, write_manifest
+from edited_models import edit, run_edits, write_manifest
 from polytask.errors import PolytaskError
 from polytask.report import write_report
 
@@ -117,16 +116,5 @@ def count_outcomes(edits: int, seed: int) -> tuple[Counter[str], list[str]]:
     return counts, failures
 
 
-def main() -> None:
-    """Print the counts, and the failures."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--edits", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    counts, failures = count_outcomes(given.edits, given.seed)
-    print(*failures, sep="\n")
-    print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
-
-
 if __name__ == "__main__":
-    main()
+    run_edits(count_outcomes, __doc__)

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.verdicts.conftest import BENCHMARKS, benchmark
 
 from polytask.errors import DataError
 from polytask.studies.stored_facts import checked_facts
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[ModuleType]:
+def program() -> ModuleType:
     """The program that makes edits by the hundred."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        yield importlib.import_module("edited_run_files")
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+    return benchmark("edited_run_files")
 
 
 @pytest.mark.slow

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from tests.verdicts.conftest import BENCHMARKS, benchmark
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,13 +21,9 @@ SHORT = ("--epochs", "2", "--batch-size", "32", "--balancer", "famo", "--encoder
 
 
 @pytest.fixture(scope="module")
-def kills() -> Iterator[ModuleType]:
+def kills() -> ModuleType:
     """The program that kills commands by the hundred."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        yield importlib.import_module("kills")
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+    return benchmark("kills")
 
 
 @pytest.fixture(scope="module")
