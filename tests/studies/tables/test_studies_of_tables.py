@@ -48,7 +48,7 @@ def table(rows: int = 160, seed: int = 0) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     out = tmp_path_factory.mktemp("study") / "run"
-    return pt.study(table(), targets=["a", "b"], arms=ARMS, preset="quick", seeds=3, epochs=2, workers=1, out=out)
+    return pt.study(table(), targets=["a", "b"], arms=ARMS, preset="quick", seeds=3, epochs=2, workers=1, threads=1, out=out)
 
 
 def test_every_arm_has_predictions_of_the_same_rows(run: Any) -> None:
@@ -95,7 +95,7 @@ def test_sharing_is_judged_within_each_kind(run: Any) -> None:
 
 def test_a_study_that_is_repeated_gives_the_same_predictions(run: Any, tmp_path: Path) -> None:
     arms = ["single", "equal", "trees@shared", "linear"]
-    again = pt.study(table(), targets=["a", "b"], arms=arms, preset="quick", seeds=3, epochs=2, workers=2, out=tmp_path / "run")
+    again = pt.study(table(), targets=["a", "b"], arms=arms, preset="quick", seeds=3, epochs=2, workers=2, threads=1, out=tmp_path / "run")
     keys = ["arm", "seed", "task", "unit"]
     first = run.predictions[run.predictions["arm"].isin(arms)].sort_values(keys).reset_index(drop=True)
     pd.testing.assert_frame_equal(first, again.predictions.sort_values(keys).reset_index(drop=True))
