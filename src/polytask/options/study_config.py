@@ -47,7 +47,7 @@ class StudyConfig(NetworkConfig):
         Field(
             description="Number of repetitions, each with its own split, initialization and batch order; at least 3 for a reliable verdict."
         ),
-        Flag(_COMPARISON, default="5; mnist-fashion: up to 12", counted=True),
+        Flag(_COMPARISON, default="5; mnist-fashion: up to 12; tables: what fits the minutes", counted=True),
     ] = (0, 1, 2, 3, 4)
     minutes: Annotated[
         float | None,
@@ -56,7 +56,7 @@ class StudyConfig(NetworkConfig):
             description="Time for the whole study. The first networks are timed, and the number of seeds follows (at most 20), with looks "
             "at about 25, 40, 60 and 100 % of it; both are fixed before the test data are opened.",
         ),
-        Flag(_COMPARISON, example="10", default="a fixed number of seeds"),
+        Flag(_COMPARISON, example="10", default="that of the preset (quick 2, standard 10, thorough 60), unless seeds or looks are given"),
     ] = None
     more_seeds: Annotated[
         int | None,

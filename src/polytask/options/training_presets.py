@@ -24,17 +24,17 @@ class TrainingPreset:
         steps: Approximate number of training steps, whatever the number of rows.
         least: Minimum number of epochs.
         most: Maximum number of epochs.
-        seeds: Number of seeds of a study.
+        minutes: Time of a study, from which its number of seeds follows.
     """
 
     steps: int
     least: int
     most: int
-    seeds: int
+    minutes: int
 
 
 TRAINING_PRESETS: Mapping[str, TrainingPreset] = MappingProxyType(
-    {"quick": TrainingPreset(600, 4, 60, 3), "standard": TrainingPreset(4_000, 15, 200, 5), "thorough": TrainingPreset(20_000, 40, 500, 10)}
+    {"quick": TrainingPreset(600, 4, 60, 2), "standard": TrainingPreset(4_000, 15, 200, 10), "thorough": TrainingPreset(20_000, 40, 500, 60)}
 )
 
 

@@ -25,9 +25,17 @@ def study(**choices: Any) -> pt.Study:
 
 def test_a_study_follows_its_preset_but_for_what_is_given() -> None:
     quick, given = study(preset="quick").config, study(preset="quick", seeds=2, training={"epochs": 2}).config
-    assert (quick.seeds, quick.training.epochs, quick.training.batch_size) == ((0, 1, 2), 60, 32)
-    assert (given.seeds, given.training.epochs, given.training.batch_size) == ((0, 1), 2, 32)
+    assert (quick.minutes, quick.training.epochs, quick.training.batch_size) == (2.0, 60, 32)
+    assert (given.minutes, given.seeds, given.training.epochs, given.training.batch_size) == (None, (0, 1), 2, 32)
     assert study(config=quick).config == quick
+
+
+@pytest.mark.parametrize(
+    ("choices", "minutes"),
+    [({}, 10.0), ({"preset": "thorough"}, 60.0), ({"minutes": 3}, 3.0), ({"seeds": 4}, None), ({"looks": [2, 4]}, None)],
+)
+def test_a_preset_sets_the_minutes_of_a_study_without_a_plan_of_its_own(choices: dict[str, Any], minutes: float | None) -> None:
+    assert study(**{"preset": "standard", **choices}).config.minutes == minutes
 
 
 @pytest.mark.parametrize("start", [study, lambda **choices: pt.relate([table()], TASKS, **choices)])

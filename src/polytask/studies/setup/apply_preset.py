@@ -20,6 +20,8 @@ from polytask.tasks import Task
 
 _LOG = logging.getLogger("polytask")
 DEFAULT_PRESET = "standard"
+FIXED_PLAN = frozenset({"seeds", "looks", "minutes"})
+"""Options of a study by which its number of seeds is the user's own, not that which fits the minutes of the preset."""
 COMMAND_OPTIONS = ("source", "size", "tables", "version")
 """Fields of a configuration that name the data or the program; in Python, the sources and tasks are passed instead."""
 
@@ -73,7 +75,8 @@ def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]
         trials = config.trials if "trials" in config.model_fields_set else None
         shipped = config.train is None and not why_not_of_tables(sources, tasks)
         chosen = preset_study_options(name, tasks, tables=tables, shipped=shipped, trials=trials)
-        of_study = {"seeds": tuple(range(find_preset(name).seeds)), **chosen}
+        timed = {} if config.model_fields_set & FIXED_PLAN else {"minutes": float(find_preset(name).minutes)}
+        of_study = {**timed, **chosen}
         if shipped and "arms" not in config.model_fields_set and "trials" in chosen and not is_installed("trees"):
             _LOG.warning("boosted trees take no part: LightGBM is not installed (pip install 'polytask[trees]')")
         kept = {*config.model_fields_set, *(("trials", "tune") if config.train is not None else ())}
