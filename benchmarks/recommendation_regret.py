@@ -35,7 +35,7 @@ from polytask.report import write_report
 from polytask.storage import read_json, read_yaml, write_json
 from polytask.studies import Study
 from polytask.studies.execution.job_training import make_jobs
-from polytask.studies.results.open_test_data import FinishedJobs, open_test_data
+from polytask.studies.results.open_test_data import FinishedJobs, TestRows, open_test_data
 from polytask.studies.run_study import arms_to_test
 from polytask.studies.setup.resolve_config import make_job_context
 from polytask.studies.spec.arms import SINGLE, parse_arms
@@ -130,7 +130,9 @@ def _fresh(posed: Problem, said: Said) -> pd.DataFrame:
         jobs = make_jobs(arms, config.seeds, said.folder / "checkpoints", raced.chosen)
         finished = FinishedJobs(tuple(job for job in jobs if job.arm.name in (SINGLE, said.recommended)))
         assigned = make_job_context(config, posed.sources, posed.tasks)
-        tested = open_test_data(finished, lambda: posed.fresh, said.folder / "fresh-openings.json", assigned, workers=2)
+        tested = open_test_data(
+            finished, [TestRows(config.seeds, lambda: posed.fresh, assigned)], said.folder / "fresh-openings.json", workers=2
+        )
         tested.predictions.to_parquet(kept)
     return pd.read_parquet(kept)
 

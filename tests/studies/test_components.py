@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -296,7 +297,7 @@ def test_an_arm_refuses_what_cannot_travel(parts: Any) -> None:
 def test_a_folder_of_somebody_else_imports_nothing_new(parts: Any, tmp_path: Path) -> None:
     """A run goes on from its run.yaml: who can write there could have it import anything."""
     stopped = study(arms=["single", "equal"], workers=1)
-    stopped._load_test = _closed
+    stopped._rows = replace(stopped._rows, load_test=_closed)
     with pytest.raises(RuntimeError, match="closed"):
         stopped.run(tmp_path / "run")
     config = tmp_path / "run" / "run.yaml"

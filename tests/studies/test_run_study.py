@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,13 +133,13 @@ def test_a_study_that_was_killed_after_the_opening_does_not_open_again(
 @pytest.mark.slow
 def test_openings_without_a_result_are_counted(make: Callable[..., Study], tmp_path: Path, table: Callable[..., Source]) -> None:
     study = make()
-    load_test = study._load_test
+    load_test = study._rows.load_test
 
     def killed() -> tuple[Source, ...]:
         load_test()
         raise KeyboardInterrupt
 
-    study._load_test = killed
+    study._rows = replace(study._rows, load_test=killed)
     with pytest.raises(KeyboardInterrupt):
         study.run(tmp_path / "run")
     result = make().run(tmp_path / "run")
@@ -148,13 +149,13 @@ def test_openings_without_a_result_are_counted(make: Callable[..., Study], tmp_p
 
 def test_test_data_stay_closed_until_every_network_is_trained(make: Callable[..., Study], tmp_path: Path) -> None:
     study, opened = make(arms=["single", "equal"]), []
-    load_test = study._load_test
+    load_test = study._rows.load_test
 
     def watched() -> tuple[Source, ...]:
         opened.append(len(list((tmp_path / "run" / "checkpoints").glob("*/network/manifest.json"))))
         return load_test()
 
-    study._load_test = watched
+    study._rows = replace(study._rows, load_test=watched)
     study.run(tmp_path / "run")
     networks = 2 * (3 + 1)
     assert opened == [networks]
@@ -173,7 +174,7 @@ def test_test_labels_change_nothing_that_is_trained_or_chosen(
     make: Callable[..., Study], whole: StudyResult, tmp_path: Path, table: Callable[..., Source]
 ) -> None:
     other = make()
-    other._load_test = lambda: (table(rows=80, seed=99),)
+    other._rows = replace(other._rows, load_test=lambda: (table(rows=80, seed=99),))
     other.run(tmp_path / "second")
     folders = (whole.folder, tmp_path / "second")
     validation = [pd.read_csv(folder / "results.csv").query("split == 'validation'") for folder in folders]

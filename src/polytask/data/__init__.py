@@ -13,10 +13,12 @@ from polytask.data.sampling.source_mixing import RoundRobinSampler, TemperatureS
 from polytask.data.source import Source, Sources
 from polytask.data.source_checks import check_sources
 from polytask.data.source_fingerprint import fingerprint
+from polytask.data.splitting.cross_validation import Fold, divide_rows
 from polytask.data.splitting.stratified_split import k_fold_split, random_split, train_validation_rows, train_validation_split
 from polytask.data.splitting.time_and_column_split import split_by_column, split_by_time
 
 __all__ = [
+    "Fold",
     "Normalization",
     "Preprocessor",
     "ProportionalSampler",
@@ -33,6 +35,7 @@ __all__ = [
     "WordTokenizer",
     "check_sources",
     "conditional_labels",
+    "divide_rows",
     "entire_space_labels",
     "fingerprint",
     "k_fold_split",

@@ -234,10 +234,13 @@ class Sources(Sequence[Source]):
     Attributes:
         training: Training sources; the sequence consists of these.
         open_test: Function that returns the sources of test rows; `None` if there are no test rows.
+        divide: Function from a split of a cross-validation (`polytask.data.Fold`) to its sources, of which `training` are all rows; `None`
+            divides the rows and leaves all else as it is.
     """
 
     training: tuple[Source, ...]
     open_test: Callable[[], tuple[Source, ...]] | None = None
+    divide: Callable[[Any], Sources] | None = None
 
     @overload
     def __getitem__(self, index: int) -> Source: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
@@ -11,7 +11,16 @@ from polytask.options.cli_option import FILE_ONLY, Flag
 from polytask.options.train_config import NETWORK, RUN, NetworkConfig
 from polytask.options.training_options import FUNCTION_TRAINING, TrainingOptions
 from polytask.options.values.component_names import ArmName, TrainName, expand_tables
-from polytask.options.values.limits import MOST_PARTS, MOST_SEEDS, Seed, SeedCount, check_margins, check_several_seeds, expand_seeds
+from polytask.options.values.limits import (
+    MOST_FOLDS,
+    MOST_PARTS,
+    MOST_SEEDS,
+    Seed,
+    SeedCount,
+    check_margins,
+    check_several_seeds,
+    expand_seeds,
+)
 from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE, ToleranceOption
 
 SEEDS: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "array", "minItems": 2, "items": {"type": "integer"}}]}
@@ -20,6 +29,8 @@ Tuned = Literal["lr", "decay", "balancer"]
 
 FUNCTION_ARMS = ("single", "joint")
 """Arms of a training function by default: a call per task, and one for all tasks."""
+REPETITIONS = 2
+"""Repetitions of a cross-validation by default."""
 _COMPARISON, _TUNING, _VERDICT = "Comparison", "Tuning", "Verdict"
 
 
@@ -30,8 +41,6 @@ class StudyConfig(NetworkConfig):
         >>> StudyConfig(source="mnist-fashion", seeds=2).seeds
         (0, 1)
     """
-
-    keeps_test_rows: ClassVar[bool] = True
 
     arms: Annotated[
         tuple[ArmName, ...],
@@ -57,6 +66,16 @@ class StudyConfig(NetworkConfig):
             "at about 25, 40, 60 and 100 % of it; both are fixed before the test data are opened.",
         ),
         Flag(_COMPARISON, example="10", default="that of the preset (quick 2, standard 10, thorough 60), unless seeds or looks are given"),
+    ] = None
+    folds: Annotated[
+        int | None,
+        Field(
+            ge=2,
+            le=MOST_FOLDS,
+            description="Cross-validate with this many folds: every row is a test row once per repetition, and seeds are the splits, folds "
+            "times repetitions. For small tables; the question is then about training sets of that size.",
+        ),
+        Flag(_COMPARISON, example="5", default="a fifth of the rows is for testing"),
     ] = None
     more_seeds: Annotated[
         int | None,
@@ -150,6 +169,11 @@ class StudyConfig(NetworkConfig):
     ] = None
 
     @property
+    def keeps_test_rows(self) -> bool:
+        """Whether a fifth of the rows of a table without test rows is kept for testing: not where every row is tested in its turn."""
+        return self.folds is None
+
+    @property
     def left_open(self) -> frozenset[str]:
         """Options that are decided when the first networks were timed."""
         return frozenset({"seeds", "looks"} if self.minutes is not None and not self.looks else ())
@@ -170,6 +194,13 @@ class StudyConfig(NetworkConfig):
         return self
 
     @model_validator(mode="after")
+    def _cross_validated(self) -> Self:
+        """Check that a cross-validation has whole repetitions, one look, and rows that can be divided at random."""
+        if self.folds is not None:
+            _check_folds(self, self.folds)
+        return self
+
+    @model_validator(mode="after")
     def _trained_by_function(self) -> Self:
         """Check that a training function is given no option that it could not use."""
         _check_function_options(self)
@@ -181,6 +212,15 @@ class StudyConfig(NetworkConfig):
         """Set the arms of a training function if none are given."""
         given = isinstance(value, dict) and value.get("train") is not None and "arms" not in value
         return {**value, "arms": list(FUNCTION_ARMS)} if given else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seeds_of_folds(cls, value: Any) -> Any:  # noqa: ANN401 - input before validation
+        """Set two repetitions of a cross-validation if no seeds are given."""
+        if not isinstance(value, dict) or {"seeds", "minutes"} & set(value) or not str(value.get("folds")).isdecimal():
+            return value
+        folds = int(value["folds"])
+        return {**value, "seeds": REPETITIONS * folds} if 2 <= folds <= MOST_FOLDS else value
 
     @model_validator(mode="before")
     @classmethod
@@ -196,6 +236,40 @@ class StudyConfig(NetworkConfig):
     _of_tables = field_validator("arms", mode="before")(expand_tables)
     _enough = field_validator("seeds")(check_several_seeds)
     _positive = field_validator("margins")(check_margins)
+
+
+def _check_folds(config: StudyConfig, folds: int) -> None:
+    """Check that a cross-validation has whole repetitions, one look, nothing that is chosen on rows that are tested, and rows to divide.
+
+    Raises:
+        ConfigError: Another option does not go with `folds`.
+    """
+    where, number = "folds", len(config.seeds)
+    looking = [name for name in ("looks", "minutes", "more_seeds") if getattr(config, name)]
+    if looking:
+        remedy = "Leave it out, and fix the number of splits by seeds"
+        raise ConfigError(
+            "splits of a cross-validation are looked at once",
+            where=where,
+            found=looking[0].replace("more_seeds", "continue"),
+            remedy=remedy,
+        )
+    if config.seeds != tuple(range(number)) or number % folds:
+        remedy = f"Give a multiple of {folds} as seeds, such as {REPETITIONS * folds}"
+        raise ConfigError(
+            "seeds are splits here, and every row is tested equally often", where=where, found=f"{number} seeds", remedy=remedy
+        )
+    if config.race or config.trials > 1:
+        found, remedy = "race" if config.race else f"trials: {config.trials}", "Leave it out, or leave out folds"
+        raise ConfigError("what is tuned before would be chosen on rows that are tested", where=where, found=found, remedy=remedy)
+    if config.source is not None:
+        remedy = "Leave out folds"
+        raise ConfigError("a built-in data set has test rows of its own", where=where, found=config.source, remedy=remedy)
+    for name, table in config.tables.items():
+        given = [way for way in ("test_file", "split", "time", "test_fraction") if getattr(table, way) is not None]
+        if given:
+            remedy = f"Leave out {given[0]}, or leave out folds"
+            raise ConfigError("folds are drawn at random from all rows", where=f"folds, table {name!r}", found=given[0], remedy=remedy)
 
 
 _NETWORK_ONLY = ("model", "encoder", "encoder_options", "architecture", "hidden", "initialization", "callbacks", "trials")

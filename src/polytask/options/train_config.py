@@ -35,7 +35,11 @@ PARTS_OF_NETWORKS = ("encoder", "encoder_options", "architecture", "hidden", "in
 class NetworkConfig(OptionModel):
     """Options shared by training, studies and measurements of relatedness."""
 
-    keeps_test_rows: ClassVar[bool] = False
+    @property
+    def keeps_test_rows(self) -> bool:
+        """Whether a fifth of the rows of a table without test rows is kept for testing."""
+        return False
+
     """Whether rows of tables are held out for a final test."""
     chooses_models: ClassVar[bool] = False
     """Whether `model` may be `auto`."""

@@ -34,7 +34,11 @@ class TrainingPreset:
 
 
 TRAINING_PRESETS: Mapping[str, TrainingPreset] = MappingProxyType(
-    {"quick": TrainingPreset(600, 4, 60, 2), "standard": TrainingPreset(4_000, 15, 200, 10), "thorough": TrainingPreset(20_000, 40, 500, 60)}
+    {
+        "quick": TrainingPreset(600, 4, 60, 2),
+        "standard": TrainingPreset(4_000, 15, 200, 10),
+        "thorough": TrainingPreset(20_000, 40, 500, 60),
+    }
 )
 
 

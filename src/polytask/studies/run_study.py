@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from polytask.data import Source, Sources, check_sources
+from polytask.data import Source, check_sources
 from polytask.errors import ConfigError
 from polytask.options import StudyConfig, checked
 from polytask.studies.affinity.grouped_arms import ArmGroups, measure_arm_groups, resolve_grouped_arms
@@ -20,7 +20,7 @@ from polytask.studies.execution.parallel_backends import use_cluster
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress, train_jobs
 from polytask.studies.execution.study_progress import StudyProgress
 from polytask.studies.results.conclude_study import StudyResult, TestedStudy, conclude_study, has_unclear_claim
-from polytask.studies.results.open_test_data import FinishedJobs, HeldOutResults, count_openings, open_test_data
+from polytask.studies.results.open_test_data import FinishedJobs, HeldOutResults, TestRows, count_openings, open_test_data
 from polytask.studies.setup.apply_preset import reject_command_options, with_preset
 from polytask.studies.setup.resolve_config import check_parts, make_job_context, resolve_config
 from polytask.studies.setup.run_folder import RunFolder
@@ -37,6 +37,7 @@ from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.setup.train_function_setup import check_function_arms, with_train_function
 from polytask.studies.spec.arms import ResolvedArm, arm_titles, parse_arms
 from polytask.studies.spec.run_logger import run_logger
+from polytask.studies.spec.study_rows import LoadTest, SeedRows, StudyRows
 from polytask.studies.tables.accepted_arms import with_arms_of_tables
 from polytask.studies.tuning.arm_selection import RaceResult, race_seed, read_race_result, run_race, write_race_result
 from polytask.studies.tuning.trial_runner import TrialRunner
@@ -85,14 +86,10 @@ class Study:
         arms: Sequence[str] | None = None,
         seeds: int | Sequence[int] | None = None,
         *,
-        test: Callable[[], tuple[Source, ...]] | None = None,
+        test: LoadTest | None = None,
         config: StudyConfig | None = None,
         **choices: Any,  # noqa: ANN401 - fields of StudyConfig
     ) -> None:
-        load_test = test or (sources.open_test if isinstance(sources, Sources) else None)
-        if load_test is None:
-            raise ConfigError("a study needs test rows", where="test", remedy="Pass test=, a function that loads the test sources")
-        self._load_test: Callable[[], tuple[Source, ...]] = load_test
         self.sources, self.tasks = check_sources(sources), check_tasks(tasks)
         given = {name: value for name, value in {"arms": arms, "seeds": seeds}.items() if value is not None} | choices
         if config is not None and given:
@@ -100,6 +97,7 @@ class Study:
             raise ConfigError("options must not be given in addition to `config`", where="study", found=", ".join(given), remedy=remedy)
         reject_command_options(given, "study")
         self.config = with_preset(checked(StudyConfig, given, where="study") if config is None else config, self.sources, self.tasks)
+        self._rows = StudyRows.of(self.config, sources, test)
         self.names = tuple(task.name for task in self.tasks)
         if len(self.names) < 2:
             raise ConfigError(
@@ -109,6 +107,7 @@ class Study:
         parsed = parse_arms(self.config.arms, self.names)
         self.arms = with_arms_of_tables(parsed, self.sources, self.tasks, by_function=self.config.train is not None)
         check_parts(self.config, self.arms)
+        _check_divided(self.config, self.arms)
         _check_known_tasks(tuple(self.config.margins), "a margin", self.names)
         _check_known_tasks(self.config.protect, "protection", self.names)
         _check_weight_trials(self.config, self.arms)
@@ -157,10 +156,17 @@ class Study:
                 folder.delete_checkpoints()
             return result
 
-    def _context(self, config: StudyConfig) -> JobContext:
-        """Return the data and options shared by all jobs."""
-        context = make_job_context(config, self.sources, self.tasks)
-        return with_train_function(context, config, self.arms, self._load_test)
+    def _context(self, config: StudyConfig, rows: SeedRows | StudyRows | None = None) -> JobContext:
+        """Return the data and options shared by all jobs, or by those of some seeds."""
+        own = rows or self._rows
+        return with_train_function(make_job_context(config, own.sources, self.tasks), config, self.arms, own.load_test)
+
+    def _contexts(self, config: StudyConfig, watched: JobContext, seeds: Sequence[int]) -> Iterator[tuple[SeedRows, JobContext]]:
+        """Yield the rows of seeds, and the data and options shared by their jobs."""
+        for rows in self._rows.parts(seeds):
+            divided = rows.sources is not self._rows.sources
+            own = replace(self._context(config, rows), logger=watched.logger, observe=watched.observe) if divided else watched
+            yield rows, own
 
     def _run_race(self, folder: RunFolder, config: StudyConfig, context: JobContext, progress: StudyProgressHook) -> RaceResult:
         """Find groups of tasks, tuned settings and the winner of the race on validation data, or read them if they are stored already."""
@@ -207,12 +213,15 @@ class Study:
         looks: list[HeldOutResults] = []
         for start, end in pairwise((0, *plan_of(config).looks)):
             own = make_jobs(arms, config.seeds[start:end], folder.checkpoints, raced.chosen)
-            train_jobs(own, watched, config.workers or 1, progress)
+            for rows, shared in self._contexts(config, watched, config.seeds[start:end]):
+                train_jobs([job for job in own if job.seed in rows.seeds], shared, config.workers or 1, progress)
             jobs = (*jobs, *own)
             folder.log(f"{len(jobs)} networks trained")
             progress(StudyProgress(len(jobs), len(jobs), stage="testing"))
-            looks.append(self._test(folder, own, context, len(looks) + 1, config.workers or 1))
-            study = TestedStudy(config, self.tasks, arms, every, raced, jobs, HeldOutResults.joined(looks))
+            opened = (TestRows(rows.seeds, rows.load_test, own) for rows, own in self._contexts(config, context, config.seeds[start:end]))
+            looks.append(_test(folder, own, opened, len(looks) + 1, config.workers or 1))
+            units = self._rows.train_units(self.tasks)
+            study = TestedStudy(config, self.tasks, arms, every, raced, jobs, HeldOutResults.joined(looks), units)
             if end == len(config.seeds):
                 break
             in_plan = end not in (*config.looks[-1:], *config.continued)
@@ -223,16 +232,17 @@ class Study:
                 conclude_study(folder, study)
         return study
 
-    def _test(self, folder: RunFolder, jobs: tuple[Job, ...], context: JobContext, look: int, workers: int) -> HeldOutResults:
-        """Return the test results of one look; the test data are opened only if the results are not stored already."""
-        kept = HeldOutResults.read(folder.look(look))
-        if kept is not None:
-            return kept
-        finished = FinishedJobs(jobs)
-        folder.log(f"test data opened, time {count_openings(folder.ledger) + 1}")
-        tested = open_test_data(finished, self._load_test, folder.ledger, context, workers)
-        tested.write(folder.look(look))
-        return tested
+
+def _test(folder: RunFolder, jobs: tuple[Job, ...], rows: Iterable[TestRows], look: int, workers: int) -> HeldOutResults:
+    """Return the test results of one look; the test data are opened only if the results are not stored already."""
+    kept = HeldOutResults.read(folder.look(look))
+    if kept is not None:
+        return kept
+    finished = FinishedJobs(jobs)
+    folder.log(f"test data opened, time {count_openings(folder.ledger) + 1}")
+    tested = open_test_data(finished, rows, folder.ledger, workers)
+    tested.write(folder.look(look))
+    return tested
 
 
 def _watched(context: JobContext, tasks: Sequence[Task]) -> JobContext:
@@ -254,6 +264,18 @@ def _check_comparable(arms: Sequence[ResolvedArm], groups: ArmGroups) -> None:
     if not any(arm.is_joint for arm in arms):
         what, remedy = "the groups found are all tasks together or each task alone, so no joint arm is left", "Add an arm such as 'equal'"
         raise ConfigError(what, where="arms", found=", ".join(groups), remedy=remedy)
+
+
+def _check_divided(config: StudyConfig, arms: Sequence[ResolvedArm]) -> None:
+    """Check that a cross-validation has no arm that is made of all rows, those that are tested included.
+
+    Raises:
+        ConfigError: An arm trains groups of tasks that would be measured before.
+    """
+    for arm in arms:
+        if config.folds is not None and arm.max_groups:
+            what, remedy = "groups would be measured on rows that are tested", "Leave out this arm, or leave out folds"
+            raise ConfigError(what, where="folds", found=f"arm {arm.name!r}", remedy=remedy)
 
 
 def _check_known_tasks(named: Sequence[str], what: str, tasks: Sequence[str]) -> None:

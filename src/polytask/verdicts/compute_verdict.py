@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +79,8 @@ def verdict(
             splits; seeds with the same test units form one split. `None` if all seeds have the same test units.
         looks: Numbers of seeds at which the test data are looked at, of which the seeds of the frame are the first ones in order; or a
             `SeedPlan`, which may have continuations. By default one look, with all seeds. The error is spent in proportion to seeds,
-            and 10 % of it is kept for continuations, except with splits, which cannot be continued.
+            and 10 % of it is kept for continuations, except with splits, which are looked at once and cannot be continued
+            (`SeedPlan.final`).
         test_openings: Number of times that the test data have been opened, including this one.
 
     Returns:
@@ -159,6 +161,8 @@ def _plan(predictions: PredictionTable, looks: Sequence[int] | SeedPlan | None, 
         DataError: There is a single seed or split.
     """
     number = _repetitions(predictions)
+    if resampled and isinstance(looks, SeedPlan) and replace(looks, families=1) == SeedPlan.final(number):
+        return looks
     if resampled and looks is not None:
         remedy = "Fix the number of splits beforehand, and leave out looks"
         raise ConfigError("splits of cross-validation can be looked at once", where="looks", found=looks, remedy=remedy)

@@ -68,16 +68,18 @@ def test_test_rows_that_no_network_can_predict_are_named(
     make: Callable[..., Study], tmp_path: Path, change: Callable[[Source], Source], text: str
 ) -> None:
     study = make(arms=["single", "equal"])
-    right, study._load_test = study._load_test, lambda: tuple(change(source) for source in right())
+    right = study._rows.load_test
+    study._rows = replace(study._rows, load_test=lambda: tuple(change(source) for source in right()))
     with pytest.raises(DataError, match=text) as caught:
         study.run(tmp_path / "run")
     assert "\n" not in str(caught.value)
-    study._load_test = right
+    study._rows = replace(study._rows, load_test=right)
     assert study.run(tmp_path / "run").verdict.openings == 2
 
 
 def test_test_sources_beside_the_known_ones_are_left_alone(make: Callable[..., Study], tmp_path: Path) -> None:
     study = make(arms=["single", "equal"])
-    right, study._load_test = study._load_test, lambda: (_renamed(right()[0]), *right())
+    right = study._rows.load_test
+    study._rows = replace(study._rows, load_test=lambda: (_renamed(right()[0]), *right()))
     units = study.run(tmp_path / "run").predictions["unit"]
     assert set(units.str.split("/").str[0]) == {"table"}

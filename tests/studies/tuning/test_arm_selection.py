@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ def test_what_a_race_takes_is_part_of_the_cost(whole: StudyResult) -> None:
 @pytest.mark.slow
 def test_test_rows_do_not_touch_the_race(whole: StudyResult, make: Callable[..., Study], tmp_path: Path, table: Callable[..., Any]) -> None:
     other = make(**RACE)
-    other._load_test = lambda: (table(rows=80, seed=99),)
+    other._rows = replace(other._rows, load_test=lambda: (table(rows=80, seed=99),))
     other.run(tmp_path / "second")
     assert (whole.folder / "race.json").read_bytes() == (tmp_path / "second" / "race.json").read_bytes()
 

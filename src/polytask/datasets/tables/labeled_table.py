@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polytask.data import Source, TablePreprocessor, train_validation_split
+from polytask.data import Fold, Source, TablePreprocessor, train_validation_split
 from polytask.data.memmap import allocate_array, row_slices
 from polytask.data.preprocessing.columns import FILE_ROW_INDEX
 from polytask.data.reading import check_features, check_targets, open_table
@@ -168,13 +168,28 @@ class LabeledTable:
         validation = self._latest(training, VALIDATION_SHARE) if options.time else there[:0]
         return {"training": np.setdiff1d(training, validation), "validation": validation, "test": test}
 
+    def fold(self, fold: Fold) -> dict[str, Rows]:
+        """Return the row numbers of the parts "training", "validation" and "test" of one split of a cross-validation.
+
+        The validation part is empty, since it is drawn at random later.
+
+        Raises:
+            DataError: A row has no group, or there are fewer rows or groups than folds.
+        """
+        there = self.labeled
+        training, test = fold.rows(self._plain(there))
+        return {"training": there[training], "validation": there[:0], "test": there[test]}
+
+    def _plain(self, rows: Rows) -> Source:
+        """Return a source of these rows with their labels and groups only, for dividing them."""
+        labels = {target: own[rows] for target, own in self.labels.items()}
+        return Source(self.name, allocate_array((len(rows), 0), on_disk=False), labels, units=rows, groups=self._groups(rows))
+
     def _divided(self, rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
         if self.options.time:
             test = self._latest(rows, share)
             return np.setdiff1d(rows, test), test
-        labels = {target: own[rows] for target, own in self.labels.items()}
-        plain = Source(self.name, allocate_array((len(rows), 0), on_disk=False), labels, units=rows, groups=self._groups(rows))
-        training, test_part = train_validation_split(plain, share, seed)
+        training, test_part = train_validation_split(self._plain(rows), share, seed)
         return training.units, test_part.units
 
     def _latest(self, rows: Rows, share: float) -> Rows:

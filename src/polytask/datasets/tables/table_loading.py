@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polytask.data import Source, Sources, TablePreprocessor
+from polytask.data import Fold, Source, Sources, TablePreprocessor
 from polytask.datasets.tables.duplicate_rows import duplicate_notes
 from polytask.datasets.tables.infer_task import make_task
 from polytask.datasets.tables.labeled_table import TEST_SHARE, LabeledTable, Rows, declared_kinds
@@ -80,11 +80,25 @@ def load_tables(
     if test_fraction:
         tests = {name: _test_labels(table, tasks, codings[name]) for name, table in opened.items() if table.options.test_file}
         _check_test_rows(tasks, opened, parts, tests)
+    return LoadedTables(_sources(opened, parts, codings), tasks, tuple(notes))
+
+
+def _sources(
+    opened: Mapping[str, LabeledTable], parts: Mapping[str, Mapping[str, Rows]], codings: Mapping[str, TablePreprocessor]
+) -> Sources:
+    """Return the training sources, which load their test rows, and can divide all rows anew for a cross-validation.
+
+    The preprocessors of every split are fitted on its training rows; only what kind a column is follows from all rows.
+    """
     training = tuple(
         table.source(codings[name], _training_and_validation(parts[name]), parts[name]["validation"]) for name, table in opened.items()
     )
-    load_test = partial(_test_sources, opened, parts, codings)
-    return LoadedTables(Sources(training, load_test), tasks, tuple(notes))
+
+    def divide(fold: Fold) -> Sources:
+        own = {name: table.fold(fold) for name, table in opened.items()}
+        return _sources(opened, own, _fit_preprocessors(opened, own))
+
+    return Sources(training, partial(_test_sources, opened, parts, codings), divide)
 
 
 def _test_labels(table: LabeledTable, tasks: Sequence[Task], coding: TablePreprocessor) -> dict[str, Array]:

@@ -21,6 +21,8 @@ MOST_PARTS = 65_536
 """Micro-batches of a step, trials of a study, tasks and networks: lists of this length are made before anything else is."""
 MOST_SEEDS = 10_000
 """Seeds of a study, and numbers of them."""
+MOST_FOLDS = 1_000
+"""Folds of a cross-validation."""
 MOST_BYTES = 2**50
 """Bytes of a file, and of a cell."""
 MOST_COLUMNS = 1_000_000

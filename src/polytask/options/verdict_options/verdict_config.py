@@ -63,6 +63,11 @@ class VerdictConfig(OptionModel):
         ),
         Flag(_COMPARISON, example="180", default="all seeds have the same test units"),
     ] = None
+    task_train_units: Annotated[
+        dict[str, Annotated[int, Field(ge=1, le=MOST_ROWS)]],
+        Field(description="The same per task, for tasks that differ in the number of their labels."),
+        FILE_ONLY,
+    ] = Field(default_factory=dict)
     test_openings: Annotated[
         int,
         Field(ge=1, le=MOST_ROWS, description="Number of times that the test data have been opened, including this one."),

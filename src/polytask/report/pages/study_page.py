@@ -20,7 +20,14 @@ from polytask.report.pages.next_steps import next_steps
 from polytask.report.pages.page_contents import with_contents
 from polytask.report.pages.task_sections import Panel, make_panel, task_sections
 from polytask.run_files import UNKNOWN_COST, ArmCost, ArmRecord, NetworkPartRecord, PooledRecord
-from polytask.verdicts.shown.claim_sentences import advice_lines, chosen_arm_sentence, openings_sentence, reference_text, sample_size_lines
+from polytask.verdicts.shown.claim_sentences import (
+    advice_lines,
+    chosen_arm_sentence,
+    openings_sentence,
+    reference_text,
+    repetitions_of,
+    sample_size_lines,
+)
 from polytask.verdicts.shown.difference_chart import INSTALL_CHARTS, has_charts
 from polytask.verdicts.shown.outcome_charts import ALL_TASKS, overview_chart
 from polytask.verdicts.shown.palette import CLAIM_SIGNS, arm_styles, themed
@@ -74,8 +81,8 @@ def template_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {
-        "formatting": formatting, "sample_size_lines": sample_size_lines, "openings_sentence": openings_sentence,
-        "chosen_arm_sentence": chosen_arm_sentence, "reference_text": reference_text,
+        "formatting": formatting, "sample_size_lines": sample_size_lines, "repetitions_of": repetitions_of,
+        "openings_sentence": openings_sentence, "chosen_arm_sentence": chosen_arm_sentence, "reference_text": reference_text,
         "difference_text": difference_text, "word_class": _claim_class, "no_cost": UNKNOWN_COST, "ratio": _ratio_text,
     }  # fmt: skip
     environment.filters["minus"] = _typographic_minus

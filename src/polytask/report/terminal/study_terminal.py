@@ -14,7 +14,14 @@ from rich.text import Text
 from polytask.metrics import formatting
 from polytask.report.contents.display_names import titled_costs
 from polytask.run_files import UNKNOWN_COST, ArmRecord, CostFile, PooledRecord, TaskRecord, VerdictFile
-from polytask.verdicts.shown.claim_sentences import advice_lines, chosen_arm_sentence, openings_sentence, reference_text, sample_size_lines
+from polytask.verdicts.shown.claim_sentences import (
+    advice_lines,
+    chosen_arm_sentence,
+    openings_sentence,
+    reference_text,
+    repetitions_of,
+    sample_size_lines,
+)
 from polytask.verdicts.shown.outcome_charts import ALL_TASKS
 from polytask.verdicts.shown.sanitize import clean_text
 from polytask.verdicts.shown.titled_verdict import titled_verdict
@@ -114,7 +121,7 @@ def _verdict_table(outcome: VerdictFile, name_width: int) -> Table:
 
 
 def _pooled_lines(outcome: VerdictFile, record: PooledRecord) -> tuple[str, ...]:
-    return () if _is_beside(outcome, record) else sample_size_lines("margins", record, len(outcome.seeds), 1.0)
+    return () if _is_beside(outcome, record) else sample_size_lines("margins", record, repetitions_of(outcome), 1.0)
 
 
 def _is_beside(outcome: VerdictFile, record: ArmRecord | PooledRecord) -> bool:
@@ -136,7 +143,7 @@ def _add_task_rows(table: Table, outcome: VerdictFile, name: str, task: TaskReco
     for label, (arm, record) in zip(below, task.arms.items(), strict=False):
         mark = " *" if chosen_arm_sentence(outcome) and arm == outcome.chosen else ""
         mean = safe_text(formatting.format_metric(task.metric, record.mean))
-        small = () if _is_beside(outcome, record) else sample_size_lines(task.metric, record, len(outcome.seeds), task.margin)
+        small = () if _is_beside(outcome, record) else sample_size_lines(task.metric, record, repetitions_of(outcome), task.margin)
         lines = [difference_text(task.metric, record), *small]
         table.add_row(label, safe_text(f"{clean_text(arm)}{mark}"), mean, _lines_text(lines), _claim_text(record))
     table.add_section()

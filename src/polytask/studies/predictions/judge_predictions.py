@@ -81,7 +81,8 @@ def judge_predictions(path: Path, config: VerdictConfig) -> JudgedPredictions:
     frame = read_prediction_file(path, ReadingOptions(delimiter=config.delimiter, encoding=config.encoding))
     kinds = {task: _kind(task, text) for task, text in config.kinds.items()}
     with error_location(file):
-        table = read_predictions(frame, kinds, resampled=config.train_units is not None)
+        units = config.task_train_units or config.train_units
+        table = read_predictions(frame, kinds, resampled=units is not None)
         _check_several_tasks(table)
         found = verdict_of_table(
             table,
@@ -89,13 +90,22 @@ def judge_predictions(path: Path, config: VerdictConfig) -> JudgedPredictions:
             chosen=config.chosen,
             metrics=config.metrics,
             margins=config.margins,
-            train_units=config.train_units,
-            looks=replace(SeedPlan.of(config.looks, config.continued), families=config.families) if config.looks else None,
+            train_units=units,
+            looks=_plan(config, table),
             test_openings=config.test_openings,
         )
     found = without_empty_same(found, {(arm, task) for arm, tasks in config.trivial.items() for task in tasks})
     config = config.with_changes({"version": __version__})
     return JudgedPredictions(config, found, _summary(found, config, path.resolve().name), frame, table)
+
+
+def _plan(config: VerdictConfig, table: PredictionTable) -> SeedPlan | None:
+    """Return the plan of looks with the families that share the error; `None` for one look by one family."""
+    if config.looks:
+        return replace(SeedPlan.of(config.looks, config.continued), families=config.families)
+    if config.task_train_units and config.families > 1:
+        return replace(SeedPlan.final(len(table.tasks[0].splits)), families=config.families)
+    return None
 
 
 def _check_several_tasks(table: PredictionTable) -> None:

@@ -35,8 +35,7 @@ def stored_options(folder: RunFolder) -> dict[str, Any]:
     return {
         "baseline": outcome.baseline,
         "chosen": outcome.chosen,
-        "looks": outcome.looks[: len(outcome.looks) - outcome.continuations],
-        "continued": outcome.looks[len(outcome.looks) - outcome.continuations :],
+        **_plan_of(outcome),
         **({"families": outcome.families} if outcome.families > 1 else {}),
         "trivial": {one.arm: one.tasks for one in outcome.findings if one.kind == "trivial"},
         "test_openings": outcome.test_openings or 1,
@@ -46,6 +45,15 @@ def stored_options(folder: RunFolder) -> dict[str, Any]:
         "protect": outcome.protect,
         "tolerate": study.get("tolerate") or DEFAULT_TOLERANCE,
     }
+
+
+def _plan_of(outcome: VerdictFile) -> dict[str, Any]:
+    """Return the looks of a study, or the training rows of its splits, which are looked at once."""
+    units = {task: record.train_units for task, record in outcome.tasks.items() if record.train_units is not None}
+    if units:
+        return {"task_train_units": units}
+    last = len(outcome.looks) - outcome.continuations
+    return {"looks": outcome.looks[:last], "continued": outcome.looks[last:]}
 
 
 def _known_kinds(kinds: Mapping[str, str]) -> dict[str, str]:

@@ -86,6 +86,7 @@ class TestedStudy:
         raced: Result of tuning and the race.
         jobs: Jobs of all networks.
         tested: Predictions and metrics on the test data.
+        train_units: Labeled training rows of a split, per task, if seeds are splits of a cross-validation.
     """
 
     config: StudyConfig
@@ -95,6 +96,7 @@ class TestedStudy:
     raced: RaceResult
     jobs: tuple[Job, ...]
     tested: HeldOutResults
+    train_units: Mapping[str, int] | None = None
 
     @property
     def plan(self) -> SeedPlan:
@@ -130,6 +132,7 @@ class TestedStudy:
             chosen=chosen.name,
             kinds={task.name: task for task in self.tasks},
             margins=self.config.margins,
+            train_units=self.train_units,
             looks=self.plan,
             test_openings=openings,
         )
@@ -142,6 +145,7 @@ class TestedStudy:
             self.arms,
             self.tasks,
             margins=self.config.margins,
+            train_units=self.train_units,
             plan=self.plan,
             openings=openings,
             titles=arm_titles(self.all_arms),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -90,30 +90,51 @@ class HeldOutResults:
         return cls(*(pd.concat([getattr(part, name) for part in parts], ignore_index=True) for name in ("predictions", "results")))
 
 
-def open_test_data(
-    finished: FinishedJobs, load_test: Callable[[], tuple[Source, ...]], openings_file: Path, context: JobContext, workers: int
-) -> HeldOutResults:
+@dataclass(frozen=True)
+class TestRows:
+    """Test rows of some seeds, which are not loaded yet.
+
+    Attributes:
+        seeds: The seeds.
+        load: Function that loads the test sources.
+        context: Data and options shared by the jobs of these seeds. They include the number of threads per process, which can change the
+            last bit of a prediction.
+    """
+
+    seeds: tuple[int, ...]
+    load: Callable[[], tuple[Source, ...]]
+    context: JobContext
+
+
+def open_test_data(finished: FinishedJobs, rows: Iterable[TestRows], openings_file: Path, workers: int) -> HeldOutResults:
     """Load the test rows, and predict them with every network.
 
     Args:
         finished: Proof that every network is trained.
-        load_test: Function that loads the test sources.
-        openings_file: File in which openings are counted.
-        context: Data and options shared by all jobs. They include the number of threads per process, which can change the last
-            bit of a prediction.
+        rows: Test rows: one entry for all seeds, or one per split of a cross-validation.
+        openings_file: File in which openings are counted; all entries together are one opening.
         workers: Number of parallel processes.
 
     Raises:
         DataError: A task has no labeled test row that its networks can predict.
     """
     OpeningCount(openings=count_openings(openings_file) + 1).write(openings_file)
-    sources = load_test()
+    return HeldOutResults.joined(
+        [
+            _test_networks([job for job in finished.jobs if job.seed in own.seeds], own.load(), openings_file.parent, own.context, workers)
+            for own in rows
+        ]
+    )
+
+
+def _test_networks(found: Sequence[Job], sources: tuple[Source, ...], folder: Path, context: JobContext, workers: int) -> HeldOutResults:
+    """Predict test rows with the networks of their seeds."""
     check_every_task_has_test_rows(sources, context)
     check_common_rows(sources, context)
-    jobs = [replace(job, folder=job.folder.absolute()) for job in finished.jobs]
+    jobs = [replace(job, folder=job.folder.absolute()) for job in found]
     place, bare = choose_backend(len(jobs), workers), context.without_sources()
     training = context.sources if any(job.arm.baseline for job in jobs) else ()  # baselines are not stored, but fitted again
-    with share_sources([*training, *sources], openings_file.parent, place) as common:
+    with share_sources([*training, *sources], folder, place) as common:
         parts = run_calls(place, _evaluate_job, [(job, common, bare, len(training)) for job in jobs])
     predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
     if all(source.groups is None for source in sources):

@@ -17,12 +17,24 @@ def verdict_notes(config: StudyConfig, arms: Sequence[ResolvedArm], raced: RaceR
     """Return all notes to a verdict, a sentence or two each."""
     by_networks = (_tuning_notes(config, arms, raced), describe_groups(raced.groups, arms))
     groups = (
+        _fold_notes(config),
         *(by_networks if config.train is None else (_function_notes(config),)),
         _race_note(config, arms, raced),
         *((_budget_notes(config),) if config.train is None else ()),
         _baseline_notes(arms),
     )
     return [note for notes in groups for note in notes]
+
+
+def _fold_notes(config: StudyConfig) -> Iterator[str]:
+    """Yield what a cross-validation tells: its question is another one than that of a study with test rows of its own."""
+    if config.folds is not None:
+        times = len(config.seeds) // config.folds
+        yield (
+            f"Cross-validated: {config.folds} folds, {times} repetition{'s' * (times > 1)}; every row was tested {times} "
+            f"time{'s' * (times > 1)}. The claims are about networks trained on {config.folds - 1} of {config.folds} rows of such data, "
+            "not about the network that is saved, which is that of the first split."
+        )
 
 
 def _tuning_notes(config: StudyConfig, arms: Sequence[ResolvedArm], raced: RaceResult) -> Iterator[str]:

@@ -19,7 +19,7 @@ from polytask.studies.tables.accepted_arms import why_not_of_tables
 from polytask.tasks import Task
 
 _LOG = logging.getLogger("polytask")
-DEFAULT_PRESET = "standard"
+DEFAULT_PRESET, UNTUNED_PRESET = "standard", "quick"
 FIXED_PLAN = frozenset({"seeds", "looks", "minutes"})
 """Options of a study by which its number of seeds is the user's own, not that which fits the minutes of the preset."""
 COMMAND_OPTIONS = ("source", "size", "tables", "version")
@@ -73,9 +73,11 @@ def with_preset(config: Config, sources: Sequence[Source], tasks: Sequence[Task]
     if isinstance(config, StudyConfig):
         tables = all(isinstance(source.preprocessor, TablePreprocessor) for source in sources)
         trials = config.trials if "trials" in config.model_fields_set else None
+        budget = UNTUNED_PRESET if config.folds is not None else name  # what is tuned before would be chosen on rows that are tested
         shipped = config.train is None and not why_not_of_tables(sources, tasks)
-        chosen = preset_study_options(name, tasks, tables=tables, shipped=shipped, trials=trials)
-        timed = {} if config.model_fields_set & FIXED_PLAN else {"minutes": float(find_preset(name).minutes)}
+        chosen = preset_study_options(budget, tasks, tables=tables, shipped=shipped, trials=trials)
+        fixed = config.folds is not None or config.model_fields_set & FIXED_PLAN
+        timed = {} if fixed else {"minutes": float(find_preset(name).minutes)}
         of_study = {**timed, **chosen}
         if shipped and "arms" not in config.model_fields_set and "trials" in chosen and not is_installed("trees"):
             _LOG.warning("boosted trees take no part: LightGBM is not installed (pip install 'polytask[trees]')")

@@ -20,12 +20,14 @@ FEWEST_OF_ALL = 3
 
 
 def plan_of(config: StudyConfig) -> SeedPlan:
-    """Return the looks of a study, the continuations of its finished plan included.
+    """Return the looks of a study, the continuations of its finished plan included; splits of a cross-validation are looked at once.
 
     Example:
         >>> plan_of(StudyConfig(seeds=8)).looks, plan_of(StudyConfig(looks=(5, 8), continued=(12,))).continuations
         ((8,), 1)
     """
+    if config.folds is not None:
+        return SeedPlan.final(len(config.seeds))
     return SeedPlan.of(config.looks or (len(config.seeds),), config.continued)
 
 
@@ -109,6 +111,9 @@ def reopen(folder: RunFolder, more: int) -> StudyConfig:
         what, remedy = "the networks of this study were deleted, since nothing was unclear", "Run a new study"
         raise StorageError(what, where=str(folder.path), remedy=remedy)
     stored = checked(StudyConfig, read_yaml(folder.config), where=str(folder.config), imports=True)
+    if stored.folds is not None:
+        what, remedy = "a cross-validation is looked at once, and cannot be continued", "Run a new study with more seeds"
+        raise ConfigError(what, where="continue", found=f"folds: {stored.folds}", remedy=remedy)
     plan = plan_of(stored)
     tested = sum(folder.look(number).exists() for number in range(1, len(plan.looks) + 1))
     if tested < len(plan.looks):

@@ -88,6 +88,7 @@ def sharing_verdicts(
     tasks: Sequence[Task],
     *,
     margins: Mapping[str, float],
+    train_units: Mapping[str, int] | None = None,
     plan: SeedPlan,
     openings: int,
     titles: Mapping[str, str],
@@ -101,6 +102,7 @@ def sharing_verdicts(
         arms: Tested arms.
         tasks: All tasks.
         margins: Margins that the user gave.
+        train_units: Labeled training rows of a split, per task, if seeds are splits of a cross-validation.
         plan: Planned looks, with the number of families.
         openings: Number of times that the test data were opened.
         titles: Display names of arms.
@@ -112,7 +114,9 @@ def sharing_verdicts(
             without[arm] = other
             continue
         kinds = {task.name: task for task in tasks}
-        found[arm] = verdict(own, baseline=other, chosen=arm, kinds=kinds, margins=margins, looks=plan, test_openings=openings)
+        found[arm] = verdict(
+            own, baseline=other, chosen=arm, kinds=kinds, margins=margins, train_units=train_units, looks=plan, test_openings=openings
+        )
     return SharingVerdicts(found, without, titles)
 
 

@@ -41,19 +41,35 @@ def seeds_text(settle: PowerRecord | None) -> str:
     return least if settle.most_seeds == settle.seeds else f"{least} to {formatting.format_rounded_up(settle.most_seeds)}"
 
 
-def sample_size_lines(metric: str, record: ArmRecord | PooledRecord, seeds: int, margin: float | None) -> tuple[str, ...]:
+def repetitions_text(seeds: int, *, resampled: bool) -> str:
+    """Return how often networks were trained: seeds, or splits of a cross-validation.
+
+    Example:
+        >>> repetitions_text(5, resampled=False), repetitions_text(10, resampled=True)
+        ('5 seeds', '10 splits')
+    """
+    return f"{seeds:,} {'splits' if resampled else 'seeds'}"
+
+
+def repetitions_of(outcome: VerdictFile) -> str:
+    """Return how often the networks of a run were trained."""
+    return repetitions_text(len(outcome.seeds), resampled=any(task.train_units is not None for task in outcome.tasks.values()))
+
+
+def sample_size_lines(metric: str, record: ArmRecord | PooledRecord, repetitions: str, margin: float | None) -> tuple[str, ...]:
     r"""Return what an unclear claim means: what cannot be seen, what is excluded, and what would settle it; else nothing.
 
     Args:
         metric: Name of the metric.
         record: Verdict about an arm on a task.
-        seeds: Number of seeds so far.
+        repetitions: Number of seeds or splits so far, with the word.
         margin: Largest difference that counts as the same.
 
     Example:
         >>> from polytask.run_files import ArmRecord, PowerRecord
         >>> settle = PowerRecord(seeds=9, most_seeds=30, smallest_effect=0.016, bound=0.012)
-        >>> print(*sample_size_lines("accuracy", ArmRecord(verdict="unclear", ci95=(-0.01, 0.012), settle=settle), 5, 0.008), sep="\n")
+        >>> record = ArmRecord(verdict="unclear", ci95=(-0.01, 0.012), settle=settle)
+        >>> print(*sample_size_lines("accuracy", record, "5 seeds", 0.008), sep="\n")
         differences below 1.6 points cannot be seen with 5 seeds
         whatever the truth, it is below 1.2 points
         9 to 30 seeds would settle it
@@ -63,15 +79,15 @@ def sample_size_lines(metric: str, record: ArmRecord | PooledRecord, seeds: int,
     low, high = record.ci95 or (None, None)
     if low is not None and high is not None and low > high:
         return ("looks disagree: the intervals of different looks have nothing in common",)
-    settle, lines = record.settle, []
+    settle, lines, word = record.settle, [], repetitions.split()[-1]
     if settle.smallest_effect is not None:
         seen = formatting.format_magnitude(metric, settle.smallest_effect)
-        lines.append(f"differences below {seen} cannot be seen with {seeds} seeds")
+        lines.append(f"differences below {seen} cannot be seen with {repetitions}")
     if settle.bound is not None and margin and settle.bound <= NARROW * margin:
         lines.append(f"whatever the truth, it is below {formatting.format_magnitude(metric, settle.bound)}")
-    ways = [f"{text} seeds" for text in [seeds_text(settle)] if text]
+    ways = [f"{text} {word}" for text in [seeds_text(settle)] if text]
     ways += [f"about {formatting.format_rounded_up(settle.rows)} test rows" for _ in [0] if settle.rows]
-    lines.append(f"{' or '.join(ways)} would settle it" if ways else "more seeds would not settle it")
+    lines.append(f"{' or '.join(ways)} would settle it" if ways else f"more {word} would not settle it")
     return tuple(lines)
 
 
@@ -150,7 +166,7 @@ def reference_text(outcome: VerdictFile) -> str:
 
 
 def openings_sentence(outcome: VerdictFile) -> str:
-    """Return a sentence on the number of seeds and how often the test data were opened.
+    """Return a sentence on the number of seeds or splits, and how often the test data were opened.
 
     Example:
         >>> from polytask.run_files import VerdictFile
@@ -159,7 +175,8 @@ def openings_sentence(outcome: VerdictFile) -> str:
     """
     times = {None: "an unknown number of times", 1: "once"}.get(outcome.test_openings, f"{outcome.test_openings} times")
     planned = f" Looks were planned after {join_names([str(look) for look in outcome.looks])} seeds." if len(outcome.looks) > 1 else ""
-    return f"Seeds: {len(outcome.seeds)}. The test data were opened {times}.{planned}"
+    number, word = repetitions_of(outcome).split()
+    return f"{word.capitalize()}: {number}. The test data were opened {times}.{planned}"
 
 
 def chosen_arm_sentence(outcome: VerdictFile) -> str:

@@ -10,7 +10,7 @@ from polytask.errors import ConfigError
 from polytask.metrics import formatting
 from polytask.metrics.notebook_html import html_paragraphs, html_table
 from polytask.registry.suggestion import nearest
-from polytask.verdicts.shown.claim_sentences import pooled_text, sample_size_lines
+from polytask.verdicts.shown.claim_sentences import pooled_text, repetitions_text, sample_size_lines
 from polytask.verdicts.shown.difference_chart import SvgImage, has_charts, render
 from polytask.verdicts.shown.outcome_charts import ALL_TASKS, interval_chart, overview_chart
 from polytask.verdicts.shown.titled_verdict import titled_verdict
@@ -41,8 +41,9 @@ def verdict_text(verdict: VerdictData, found: RecommendedArm | None) -> str:
     """Return a verdict as plain text: the advice, the means over tasks, and each task."""
     baseline = verdict.title(verdict.baseline)
     lines = [str(found), ""] if found else []
-    arms, seeds = formatting.number_of(len(verdict.arms), "arm"), formatting.number_of(len(verdict.seeds), "seed")
-    lines.append(f"{arms} against {baseline}, {seeds}; positive differences are better")
+    arms, resampled = formatting.number_of(len(verdict.arms), "arm"), any(task.train_units is not None for task in verdict.tasks.values())
+    repeated = repetitions_text(len(verdict.seeds), resampled=resampled)
+    lines.append(f"{arms} against {baseline}, {repeated}; positive differences are better")
     pooled = {arm: pooled_text(None if summary.pooled is None else summary.pooled.record()) for arm, summary in verdict.arms.items()}
     lines += [f"{ALL_TASKS}, {verdict.title(arm)}: {text}" for arm, text in pooled.items() if text]
     for name, task in verdict.tasks.items():
@@ -50,7 +51,7 @@ def verdict_text(verdict: VerdictData, found: RecommendedArm | None) -> str:
         for arm, one in task.arms.items():
             record = one.record()
             lines.append(f"  {verdict.title(arm)}: {one.claim}, {difference_text(task.metric, record)}")
-            lines += [f"    {line}" for line in sample_size_lines(task.metric, record, len(verdict.seeds), task.margin)]
+            lines += [f"    {line}" for line in sample_size_lines(task.metric, record, repeated, task.margin)]
     return "\n".join([*lines, *(f"warning: {warning}" for warning in verdict.warnings)])
 
 
