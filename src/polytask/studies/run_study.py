@@ -18,7 +18,7 @@ from polytask.studies.execution.dry_run import StudyEstimate, estimate_study
 from polytask.studies.execution.job_training import Job, JobContext, load_job_facts, make_jobs
 from polytask.studies.execution.parallel_backends import use_cluster
 from polytask.studies.execution.run_jobs import StudyProgressHook, ignore_study_progress, train_jobs
-from polytask.studies.execution.study_progress import StudyProgress
+from polytask.studies.execution.study_progress import StudyProgress, within_plan
 from polytask.studies.results.conclude_study import StudyResult, TestedStudy, conclude_study, has_unclear_claim
 from polytask.studies.results.open_test_data import FinishedJobs, HeldOutResults, TestRows, count_openings, open_test_data
 from polytask.studies.setup.apply_preset import reject_command_options, with_preset
@@ -211,13 +211,16 @@ class Study:
         watched = _watched(context, self.tasks)
         jobs: tuple[Job, ...] = ()
         looks: list[HeldOutResults] = []
+        most, trained = len(config.seeds) * sum(len(arm.groups) for arm in arms), 0
         for start, end in pairwise((0, *plan_of(config).looks)):
             own = make_jobs(arms, config.seeds[start:end], folder.checkpoints, raced.chosen)
             for rows, shared in self._contexts(config, watched, config.seeds[start:end]):
-                train_jobs([job for job in own if job.seed in rows.seeds], shared, config.workers or 1, progress)
+                part = [job for job in own if job.seed in rows.seeds]
+                train_jobs(part, shared, config.workers or 1, within_plan(progress, trained, most))
+                trained += len(part)
             jobs = (*jobs, *own)
             folder.log(f"{len(jobs)} networks trained")
-            progress(StudyProgress(len(jobs), len(jobs), stage="testing"))
+            progress(StudyProgress(len(jobs), most, stage="testing"))
             opened = (TestRows(rows.seeds, rows.load_test, own) for rows, own in self._contexts(config, context, config.seeds[start:end]))
             looks.append(_test(folder, own, opened, len(looks) + 1, config.workers or 1))
             units = self._rows.train_units(self.tasks)

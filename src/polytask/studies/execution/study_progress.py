@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,21 @@ class StudyProgress:
     running: tuple[tuple[str, TrainingProgress], ...] = field(default=())
     stage: str = "training"
     behind: tuple[str, ...] = ()
+
+
+def within_plan(report: Callable[[StudyProgress], None], before: int, total: int) -> Callable[[StudyProgress], None]:
+    """Return a hook for a part of a plan, by which progress counts all networks of the plan.
+
+    Args:
+        report: Hook of the whole plan.
+        before: Number of networks of earlier parts.
+        total: Most networks of the plan; a plan of looks may end before.
+
+    Example:
+        >>> within_plan(print, 5, 12)(StudyProgress(2, 5))
+        StudyProgress(done=7, total=12, running=(), stage='training', behind=())
+    """
+    return lambda progress: report(replace(progress, done=before + progress.done, total=total))
 
 
 def write_status(folder: Path, progress: TrainingProgress) -> None:
