@@ -50,10 +50,10 @@ def per_seed(found: pd.DataFrame, arm: str, task: str, metric: str) -> np.ndarra
     own = found[(found["arm"] == arm) & (found["task"] == task)]
     if metric == "rmse":
         errors = own["target"].astype(float) - own["prediction"].astype(float)
-        return np.sqrt((errors**2).groupby(own["seed"]).mean().to_numpy())
+        return np.asarray((errors**2).groupby(own["seed"]).mean()) ** 0.5
     if metric == "log-loss":
-        return -np.log(own["probability"].clip(1e-12)).groupby(own["seed"]).mean().to_numpy()
-    return (own["target"] == own["prediction"]).groupby(own["seed"]).mean().to_numpy()
+        return np.asarray(-np.log(own["probability"].clip(1e-12)).groupby(own["seed"]).mean())
+    return np.asarray((own["target"] == own["prediction"]).groupby(own["seed"]).mean())
 
 
 def alarms(found: pd.DataFrame, kinds: dict[str, Any], seeds: int, rounds: int) -> tuple[int, int]:

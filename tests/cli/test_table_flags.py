@@ -282,7 +282,7 @@ def test_what_a_finished_run_refuses(call: object, sales: Path, tmp_path: Path, 
         (("evaluate", str(run), str(sales), "--source", "slaes"), "the run has no such table (found 'slaes'). Did you mean 'sales'"),
         (("train", "mnist-fashion", "--targets", "digit"), "--targets: this option needs a table as the source"),
         (("train", str(run / "run.yaml"), "--targets", "value"), "--targets: this option needs a table as the source (found the file"),
-        (("train", "sales.xlsx", "--targets", "value"), "this file is neither a study file nor a table"),
+        (("train", "sales.docx", "--targets", "value"), "this file is neither a study file nor a table"),
         (("train", str(sales), "--targets", "churn", "--out", str(run)), "finished run"),
     ):
         assert call(*words) == app.EXIT_USER_ERROR, words  # type: ignore[operator]

@@ -83,7 +83,7 @@ def _columns(path: Path, given: Mapping[str, Any]) -> tuple[str, ...]:
     from polytask.options import ReadingOptions
 
     try:
-        return read_column_names(path, ReadingOptions(given.get("delimiter"), given.get("encoding") or "utf-8"))
+        return read_column_names(path, ReadingOptions(given.get("delimiter"), given.get("encoding") or "utf-8", sheet=given.get("sheet")))
     except PolytaskError:
         return ()
 

@@ -27,6 +27,7 @@ class ReadingOptions:
         thousands: Separator of thousands in text files; `None` if there is none.
         date_formats: Format of the dates of a column in text files, in the notation of `strptime`; see `DateFormat`. Without one, dates
             are ISO 8601, or of another form that all cells of the column have and that leaves no doubt about day and month.
+        sheet: Name of the sheet of a spreadsheet; `None` reads the only one that has cells.
         max_columns: Reject a table with more columns than this.
         max_bytes: Reject a table with more bytes than this, once decompressed.
         max_field_bytes: Reject a cell with more bytes than this.
@@ -47,6 +48,7 @@ class ReadingOptions:
     decimal: str = "."
     thousands: str | None = None
     date_formats: Mapping[str, str] = field(default_factory=dict)
+    sheet: str | None = None
     max_columns: int = 10_000
     max_bytes: int = 4 * 2**30
     max_field_bytes: int = 100_000

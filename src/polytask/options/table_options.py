@@ -26,7 +26,9 @@ TARGETS: dict[str, Any] = {
 
 TEXT_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".zip")
 """Ends of the names of tables in text files, compressed or not."""
-TABLE_ENDINGS = (*TEXT_ENDINGS, ".parquet", ".feather", ".arrow", ".jsonl", ".ndjson")
+SHEET_ENDINGS = (".xlsx", ".xlsm", ".xls", ".ods")
+"""Ends of the names of spreadsheets."""
+TABLE_ENDINGS = (*TEXT_ENDINGS, *SHEET_ENDINGS, ".parquet", ".feather", ".arrow", ".jsonl", ".ndjson")
 """Ends of the names of table files."""
 _COLUMNS, _ROWS, _READING = "Table: columns", "Table: rows", "Table: reading"
 
@@ -54,7 +56,9 @@ class TableOptions:
         'utf-8'
     """
 
-    file: Annotated[str, Field(description="Path of the table: CSV or TSV (also gzipped or zipped), Parquet, Feather or JSON lines.")]
+    file: Annotated[
+        str, Field(description="Path of the table: CSV or TSV (also gzipped or zipped), spreadsheet, Parquet, Feather or JSON lines.")
+    ]
     targets: Annotated[
         Mapping[str, str | None],
         BeforeValidator(kinds_written),
@@ -123,6 +127,7 @@ class TableOptions:
         Flag(_READING, default="recognized where day and month are beyond doubt", example="sold_on=%d/%m/%Y"),
     ] = field(default_factory=dict)
     encoding: Annotated[str, Field(description="Text encoding of the file."), Flag(_READING)] = "utf-8"
+    sheet: Annotated[str | None, Field(description="Sheet of a spreadsheet."), Flag(_READING, default="the only one with cells")] = None
     max_bytes: Annotated[int, Field(le=MOST_BYTES, description="Reject a file with more bytes than this, once decompressed.")] = (
         ReadingOptions.max_bytes
     )

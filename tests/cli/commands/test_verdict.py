@@ -52,7 +52,7 @@ def of(frame: pd.DataFrame, **values: object) -> Any:
 
 MISUSES: dict[str, tuple[str, Change, tuple[str, ...], tuple[str, ...]]] = {
     "no such file": ("none.csv", lambda _: None, (), ("no such file", "Check its folder and name")),
-    "another ending": ("p.xlsx", lambda _: b"PK", (), ("must end in one of .csv", "Save it as CSV or Parquet")),
+    "another ending": ("p.docx", lambda _: b"PK", (), ("must end in one of .csv", "Save it as CSV or Parquet")),
     "an empty file": ("p.csv", lambda _: b"", (), ("an empty file", "Name the columns")),
     "bytes": ("p.csv", lambda _: bytes(range(256)) * 9, (), ("not valid utf-8 text", "--encoding")),
     "no gzip": ("p.csv.gz", lambda _: b"arm,seed", (), ("damaged gzip data",)),

@@ -322,7 +322,7 @@ def test_blocks_consist_of_whole_rows(ends: str, block: int, tmp_path: Path, mon
 
 
 def test_a_file_that_expands_without_end_is_refused_by_its_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polytask.data.reading.text.text_stream.MIN_EXPANDED", 100_000)
+    monkeypatch.setattr("polytask.data.reading.text.expansion.MIN_EXPANDED", 100_000)
     monkeypatch.setattr("polytask.data.reading.text.csv_reader.BLOCK_BYTES", 65_536)
     path = tmp_path / "t.csv.gz"
     with gzip.open(path, "wt") as file:

@@ -565,7 +565,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "rows without a group": ({"group": "age", "targets": {"plan": None}}, "a row has no group"),
     "a date as target": ({"targets": {"day": None}}, "a target that holds dates"),
     "a file that is not there": ({"file": "nowhere.csv"}, "no such file"),
-    "no table": ({"file": "sales.xlsx"}, "the name must end|no such file"),
+    "no table": ({"file": "sales.docx"}, "the name must end|no such file"),
 }
 
 

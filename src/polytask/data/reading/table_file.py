@@ -20,10 +20,10 @@ from polytask.data.reading.typed_files import CONTENTS
 from polytask.data.reading.typed_reader import TypedReader
 from polytask.errors import Complaints, ConfigError, DataError, StorageError, shown
 from polytask.options import ReadingOptions
-from polytask.options.table_options import TEXT_ENDINGS
+from polytask.options.table_options import SHEET_ENDINGS, TEXT_ENDINGS
 from polytask.registry.suggestion import nearest
 
-READERS = {**dict.fromkeys(TEXT_ENDINGS, CsvReader), **dict.fromkeys(CONTENTS, TypedReader)}
+READERS = {**dict.fromkeys((*TEXT_ENDINGS, *SHEET_ENDINGS), CsvReader), **dict.fromkeys(CONTENTS, TypedReader)}
 REMEDIES = {".txt": "Rename it to end in .csv, and set the delimiter"}
 
 
@@ -193,8 +193,9 @@ def open_table(path: str | Path, options: ReadingOptions | None = None) -> Table
     with leading zeros are read as categories, with a warning.
 
     Args:
-        path: Path of a text file (.csv or .tsv, also with .gz or .zip behind it, or .zip), or of a .parquet, .feather, .arrow, .jsonl or
-            .ndjson file. The first line of a text file names the columns.
+        path: Path of a text file (.csv or .tsv, also with .gz or .zip behind it, or .zip), of a spreadsheet (.xlsx, .xlsm, .xls,
+            .ods; extra `excel`), or of a .parquet, .feather, .arrow, .jsonl or .ndjson file. The first line of a text file or a sheet names
+            the columns.
         options: Options of reading and limits; `None` means the defaults.
 
     Returns:

@@ -11,7 +11,7 @@ from typing import Any, final
 import pyarrow as pa
 from pyarrow import ipc, json, parquet
 
-from polytask.data.reading.text.text_stream import check_expansion
+from polytask.data.reading.text.expansion import check_expansion
 
 BATCH_ROWS = 65_536
 

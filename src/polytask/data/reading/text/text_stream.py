@@ -15,13 +15,15 @@ from typing import IO, NoReturn, cast, final
 
 from polytask.data.reading.error_locations import BLOCK_BYTES, location
 from polytask.data.reading.text.csv_quoting import LINE_FEED, QuoteTracker, row_ends
-from polytask.errors import DataError, StorageError, plain, shown
+from polytask.data.reading.text.expansion import check_expansion
+from polytask.data.reading.text.sheet_text import is_sheet, sheet_text
+from polytask.errors import DataError, PolytaskError, StorageError, plain, shown
 from polytask.options import ReadingOptions
 
 # First bytes of files that are not text, their format, and what to do.
 MAGIC_BYTES = (
-    (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "Save it as CSV or Parquet"),
-    (b"\xd0\xcf\x11\xe0", "an Excel file", "Save it as CSV or Parquet"),
+    (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "Rename it to end in .zip, .xlsx or .ods"),
+    (b"\xd0\xcf\x11\xe0", "an Excel file", "Rename it to end in .xls"),
     (b"PAR1", "a Parquet file", "Rename it to end in .parquet"),
     (b"ARROW1", "an Arrow file", "Rename it to end in .arrow"),
     (b"\x1f\x8b", "a gzip file", "Rename it to end in .csv.gz"),
@@ -32,10 +34,6 @@ MAGIC_BYTES = (
 )
 
 SEPARATOR_LINE = re.compile(r'"?sep=([,;|\t])"?\r?\n', re.IGNORECASE)
-MAX_EXPANSION = 100
-"""Largest number of bytes that a byte of a compressed file may expand to; tables of numbers and texts reach 3 to 20."""
-MIN_EXPANDED = 2**26
-"""Number of bytes of content up to which any expansion is accepted."""
 
 
 def delimiter_of(path: Path, options: ReadingOptions) -> str:
@@ -66,8 +64,8 @@ class TextStream(io.RawIOBase):
         self._decoder = codecs.getincrementaldecoder(options.encoding)("replace" if lenient else "strict")
         self._file = _open_binary(path)
         try:
-            self._raw = _decompressed(path, self._file)
-        except DataError:
+            self._raw = _decompressed(path, self._file, options)
+        except PolytaskError:
             self._file.close()
             raise
         self._taken = self._seen = 0  # bytes read after decompression; bytes returned as UTF-8
@@ -157,7 +155,7 @@ class TextStream(io.RawIOBase):
                 found=f"more than {self.options.max_bytes} bytes",
                 remedy="Raise max_bytes (--set tables.NAME.max_bytes=…) if this size is intended",
             )
-        if self._raw is not self._file:
+        if self._raw is not self._file and not is_sheet(self.path):
             check_expansion(self._taken, self._file.tell(), location(self.path))
         if self._taken == len(raw) and not self._lenient:
             self._check_beginning(raw)
@@ -231,23 +229,6 @@ class TextStream(io.RawIOBase):
         return rows
 
 
-def check_expansion(taken: int, held: int, where: str) -> None:
-    """Refuse a compressed file whose content is so much larger than the file that it can only fill the memory.
-
-    Args:
-        taken: Number of bytes of the content so far.
-        held: Number of bytes of the file that they come from.
-        where: File, for the message.
-
-    Raises:
-        DataError: There is much content, and it is more than `MAX_EXPANSION` times as long as the bytes that it comes from.
-    """
-    if taken > MIN_EXPANDED and taken > MAX_EXPANSION * held:
-        found = f"{taken} bytes from {held}"
-        remedy = "If this size is intended, decompress the file first"
-        raise DataError(f"the file expands to more than {MAX_EXPANSION} times its size", where=where, found=found, remedy=remedy)
-
-
 def _open_binary(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
@@ -255,12 +236,16 @@ def _open_binary(path: Path) -> IO[bytes]:
         raise StorageError("the file cannot be opened", where=location(path), found=error.strerror or str(error)) from None
 
 
-def _decompressed(path: Path, file: IO[bytes]) -> IO[bytes]:
+def _decompressed(path: Path, file: IO[bytes], options: ReadingOptions) -> IO[bytes]:
     """Return the content of a file, decompressed while it is read if the name of the file says that it is compressed.
+
+    The content of a spreadsheet is the text of its cells, and its size is checked before.
 
     Raises:
         DataError: An archive does not hold exactly one file, or it cannot be read.
     """
+    if is_sheet(path):
+        return io.BytesIO(sheet_text(path, options))
     if path.name.lower().endswith(".gz"):
         return cast(IO[bytes], gzip.GzipFile(fileobj=file))
     if not path.name.lower().endswith(".zip"):
