@@ -22,6 +22,8 @@ from polytask.verdicts.shown.advice_sentences import RecommendedArm, extreme_sen
 KIND_PRIOR_SD = 15.0
 """Standard deviation of the true difference between kinds of models, in margins, before data: a chosen value, some 15 % of an error."""
 
+IN_FOLDER = "The recommended model is in the folder of this run, model/."
+
 
 @dataclass(frozen=True)
 class ArmUtility:
@@ -91,6 +93,8 @@ def advise_over_all(
         headline=f"Ship {title}: likely better than networks, not shown.",
         risk=extreme_sentence(verdict, best.worst, f"Against {verdict.title(SINGLE)}, at worst", worst=True),
         cost=f"Cost: {models}{worth}.",
+        next_step=f"{IN_FOLDER} More seeds may settle what joint networks do, not whether to ship {title}.",
+        more_seeds=0,
     )
     ship = {
         "arm": best.arm.name,
@@ -99,6 +103,8 @@ def advise_over_all(
         "headline": sentences.headline,
         "risk": sentences.risk,
         "cost": sentences.cost,
+        "next_step": sentences.next_step,
+        "more_seeds": 0,
         "utility": best.utility,
         "saving": best.saving,
         "worst": dict(best.worst),

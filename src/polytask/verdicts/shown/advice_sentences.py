@@ -164,8 +164,9 @@ def _change(name: str, task: TaskVerdict, end: float, worst: bool) -> str:
     """Return how a task may change: "garment loses 0.31 points"."""
     size = formatting.format_magnitude(task.metric, end)
     unit = "" if formatting.display_unit(task.metric) else f" {formatting.metric_label(task.metric)}"
-    percent = abs(end / task.single[0]) * 100 if task.single[0] and not formatting.display_unit(task.metric) else None
-    share = "" if percent is None or any(one.relative_percent is None for one in task.arms.values()) else f" ({percent:.2g} %)"
+    relative = not formatting.display_unit(task.metric) and all(one.relative_percent is not None for one in task.arms.values())
+    percent = formatting.format_share(abs(end), abs(task.single[0])) if relative else ""
+    share = f" ({percent})" if percent else ""
     if end >= 0:
         return f"{name} {'still gains' if worst else 'gains'} {size}{unit}{share}"
     return f"{name} {'loses' if worst else 'still loses'} {size}{unit}{share}"
