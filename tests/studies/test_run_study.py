@@ -32,8 +32,8 @@ REPEATED = ("predictions.parquet", "results.csv", "history.csv", "verdict.json",
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file that a repeat must reproduce, the model's weights among them."""
-    files = [folder / name for name in REPEATED] + sorted((folder / "model").rglob("*.safetensors"))
+    """SHA-256 of every file that a repeat must reproduce, all files of the model among them."""
+    files = [folder / name for name in REPEATED] + sorted(path for path in (folder / "model").rglob("*") if path.is_file())
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 

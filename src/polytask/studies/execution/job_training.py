@@ -27,7 +27,7 @@ from polytask.studies.execution.function_fit import FunctionJob, TrainFunction, 
 from polytask.studies.execution.study_progress import write_status
 from polytask.studies.spec.arms import ResolvedArm
 from polytask.studies.spec.run_logger import RunLogger
-from polytask.studies.stored_facts import checked_facts
+from polytask.studies.stored_facts import load_facts, store_measured
 from polytask.studies.tables.table_arm_fit import fit_table_arm
 from polytask.studies.tuning.search_space import Settings, apply_settings
 from polytask.tasks import Task
@@ -197,7 +197,8 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     if job.trial is not None and run.diverged:
         raise NonFiniteError(run.diverged)  # a trial that diverges cannot win, even with an earlier epoch
     if run.finished:
-        save_network(job.result, plan, run, _network_facts(run, context.sources, tasks, callback_names(context.callbacks)))
+        facts = _network_facts(run, context.sources, tasks, callback_names(context.callbacks))
+        save_network(job.result, plan, run, store_measured(job.folder, facts))
     _write_progress(job, run, context.options.epochs)
     if run.finished:
         delete_checkpoints(job.folder / "state")
@@ -227,8 +228,8 @@ def _call_function(job: Job, context: JobContext, function: TrainFunction, progr
     tasks = tuple(task for task in context.tasks if task.name in job.tasks)
     told = FunctionJob(job.label, job.arm.name, job.arm.function_options, job.seed, job.folder, tasks)
     state = fit_function(function, told, context.sources, context.options, progress)
-    save_state(job.result, state)
     facts = state["facts"]
+    save_state(job.result, {**state, "facts": store_measured(job.folder, facts)})
     seconds, steps, rows = facts["measured"]["seconds"], facts["used"]["steps"], facts["used"]["rows"]
     reached = JobProgress(epoch=context.options.epochs, scores=(facts["relative"],), seconds=seconds, steps=steps, rows=rows)
     reached.write(job.folder / _PROGRESS_FILE)
@@ -245,7 +246,7 @@ def fit_job_baseline(job: Job, context: JobContext) -> BaselineFit:
         fraction = context.options.validation_fraction
         fit = fit_baseline(baseline, task, context.sources, validation_fraction=fraction, seed=job.seed, label_share=share)
     if not job.finished:
-        save_state(job.result, {"facts": fit.facts, "baseline": baseline.state_dict()})
+        save_state(job.result, {"facts": store_measured(job.folder, fit.facts), "baseline": baseline.state_dict()})
     return fit
 
 
@@ -290,7 +291,7 @@ def load_job_facts(job: Job) -> Mapping[str, Any]:
     Raises:
         DataError: The file was edited: an entry is missing or has the wrong type.
     """
-    return checked_facts(load_state(job.result).get("facts"), f"{job.result / 'values.json'}, facts")
+    return load_facts(job.result)
 
 
 def _network_facts(run: FitResult, sources: Sequence[Source], tasks: Sequence[Task], named: Sequence[str]) -> dict[str, Any]:

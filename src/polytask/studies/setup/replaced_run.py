@@ -22,7 +22,7 @@ _CHECKPOINT_FILES = (
     r"unfinished",
     r"test-openings\.json",
     r"look-\d+/(predictions|results)\.parquet",
-    r"([^/]+/)+(progress\.json|status\.json|\.lock)",
+    r"([^/]+/)+(progress\.json|status\.json|measured\.json|\.lock)",
     rf"([^/]+/)+(network|state)/{_STATE}",
     r"([^/]+/)*\.[^/]+\.(part|old)(/.*)?",  # what a killed process leaves
 )

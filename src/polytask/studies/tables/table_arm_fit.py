@@ -17,6 +17,7 @@ from polytask.options import TrainingOptions
 from polytask.seeds import derive_seed
 from polytask.studies.execution.baseline_fit import openmp_threads
 from polytask.studies.spec.arms_of_tables import BLENDED, TABLE_ARMS
+from polytask.studies.stored_facts import store_measured
 from polytask.table_arms.blend import TaskBlend
 from polytask.table_arms.model_choice import CLASSICAL, ChosenModel, choose_model, learning_of, table_rows
 from polytask.table_arms.proper_scores import mean_loss, trivial_outputs
@@ -42,7 +43,7 @@ def fit_table_arm(arm: str, tasks: Sequence[Task], sources: Sequence[Source], fo
         arm: Name of the arm.
         tasks: Tasks to learn: one, or all for an arm that shares.
         sources: The table.
-        folder: Folder to write.
+        folder: Folder to write, in that of its job.
         options: Options of training, of which the validation fraction, the share of the labels and the threads count.
         seed: Seed of the split and of the model.
     """
@@ -69,7 +70,7 @@ def fit_table_arm(arm: str, tasks: Sequence[Task], sources: Sequence[Source], fo
         "used": {"epochs": 1, "best_epoch": 1, "steps": 1, "rows": rows},
         "measured": {"seconds": time.monotonic() - started, "peak_memory": memory.bytes, "timeline": []},
     }
-    save_choice(folder, model, source.name, coding, facts)
+    save_choice(folder, model, source.name, coding, store_measured(folder.parent, facts))
 
 
 def table_outcomes(
