@@ -45,6 +45,17 @@ class Callback(Component):
     component_group = "callback"
     component_context = ("tasks",)
 
+    @property
+    def saved_within_epochs(self) -> bool:
+        """Whether a checkpoint may be written between two steps of an epoch.
+
+        A callback that is called at every step and has no `state_dict` may keep values of the epoch to itself: then checkpoints are
+        written between epochs only. Define it as a property to say otherwise.
+        """
+        own = type(self)
+        at_steps = own.on_step_begin is not Callback.on_step_begin or own.on_step_end is not Callback.on_step_end
+        return not at_steps or own.state_dict is not Callback.state_dict
+
     def on_fit_begin(self, loop: TrainingLoop) -> None:
         """Run before the first step of a session; a run that goes on from a checkpoint has several sessions.
 
@@ -95,7 +106,7 @@ class Callback(Component):
         return {"call": repr(call_of(self))}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state as nested dictionaries of tensors and plain data."""
+        """Return the state as nested dictionaries of tensors and plain data. It is asked for between any two steps of an epoch."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

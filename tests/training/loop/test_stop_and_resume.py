@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,12 @@ from polytask.architectures import MultiTaskModel
 from polytask.data import Source
 from polytask.encoders.mlp import MLP
 from polytask.errors import StorageError
+from polytask.loggers import CsvLogger
+from polytask.relatedness import AffinityCallback
+from polytask.storage import load_state
 from polytask.tasks import Task
 from polytask.training import FitResult, fit
+from polytask.training.callback import Callback
 from polytask.training.loop.stop_requests import TrainingStoppedError, request_stop
 from polytask.training.loop.training_loop import TrainingLoop
 
@@ -48,6 +54,101 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 def same(first: FitResult, second: FitResult) -> bool:
     weights = zip(first.model.state_dict().values(), second.model.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in weights) and first.history.equals(second.history)
+
+
+class Rising(Callback):
+    """Callback that keeps sums of the epoch, and says so."""
+
+    def __init__(self) -> None:
+        self.losses: dict[str, list[float]] = {}
+
+    def on_step_end(self, loop: Any, report: Any) -> None:
+        del loop
+        for task, loss in report.losses.items():
+            self.losses.setdefault(task, []).append(float(loss))
+
+    def epoch_values(self) -> dict[str, dict[str, float]]:
+        found, self.losses = {task: max(own) for task, own in self.losses.items()}, {}
+        return {"largest loss": found}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"losses": self.losses}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.losses = {task: list(own) for task, own in state["losses"].items()}
+
+
+class Silent(Rising):
+    """Callback that keeps sums of the epoch to itself."""
+
+    state_dict, load_state_dict = Callback.state_dict, Callback.load_state_dict
+
+
+def observers(tasks: tuple[Task, ...]) -> list[Callback]:
+    return [AffinityCallback([task.name for task in tasks], every=2), Rising()]
+
+
+@pytest.mark.parametrize("balancer", ["famo", "cagrad"])
+@pytest.mark.parametrize(
+    "changes", [{}, {"sampling": "temperature", "steps_per_epoch": 6, "task_patience": {"price": 1}, "task_starts": {"plan": 2}}]
+)
+def test_it_goes_on_from_any_step_with_callbacks(
+    table: Table, three_tasks: tuple[Task, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, balancer: str, changes: dict[str, Any]
+) -> None:
+    def run(folder: Path | None, log: str) -> FitResult:
+        logger = CsvLogger(tmp_path / log)
+        model = network(three_tasks)
+        return fit(model, data, balancer, checkpoint=folder, callbacks=observers(three_tasks), logger=logger, **(CHOICES | changes))
+
+    data = [table(gaps=0.3)]
+    whole = run(None, "whole")
+    for step in random.Random(f"{balancer}{changes}").sample(range(1, whole.steps), 3):
+        folder = tmp_path / str(step) / "state"
+        with monkeypatch.context() as context:
+            stop_at(context, step)
+            with pytest.raises(TrainingStoppedError):
+                run(folder, f"log-{step}")
+        assert load_state(folder)["counters"]["step"] == step
+        again = run(folder, f"log-{step}")
+        assert same(whole, again), step
+        for results in (whole.callback_results, again.callback_results):
+            results["affinity"].pop("seconds", None)
+        assert again.callback_results["affinity"] == whole.callback_results["affinity"]
+        assert set(again.history["name"]) >= {"largest loss"}
+
+
+def test_a_part_that_was_unfrozen_goes_on_from_within_its_epoch(
+    table: Table, three_tasks: tuple[Task, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choices = CHOICES | {
+        "epochs": 4,
+        "freeze": ("architecture", "heads.head_plan"),
+        "unfreeze": {2: ("architecture",), 3: ("heads.head_plan",)},
+    }
+    whole = fit(network(three_tasks), [table()], "uncertainty", **choices)
+    for step in (7, 8, 12, 16):  # an epoch has six steps
+        for again in (False, True):
+            with monkeypatch.context() as context:
+                if not again:
+                    stop_at(context, step)
+                with nullcontext() if again else pytest.raises(TrainingStoppedError):
+                    found = fit(network(three_tasks), [table()], "uncertainty", checkpoint=tmp_path / str(step) / "state", **choices)
+        assert same(whole, found), step
+
+
+def test_a_callback_without_a_state_is_saved_between_epochs(
+    table: Table, three_tasks: tuple[Task, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choices = CHOICES | {"checkpoint_seconds": 1e-9}
+    assert (Rising().saved_within_epochs, Silent().saved_within_epochs) == (True, False)
+    whole = fit(network(three_tasks), [table()], "famo", callbacks=[Silent()], **choices)
+    with monkeypatch.context() as context:
+        stop_at(context, 9)
+        with pytest.raises(TrainingStoppedError):
+            fit(network(three_tasks), [table()], "famo", checkpoint=tmp_path / "state", callbacks=[Silent()], **choices)
+    assert load_state(tmp_path / "state")["counters"]["step"] == 6
+    again = fit(network(three_tasks), [table()], "famo", checkpoint=tmp_path / "state", callbacks=[Silent()], **choices)
+    assert same(whole, again)
 
 
 @pytest.mark.parametrize(

@@ -330,7 +330,7 @@ class TrainingLoop:
     def _save_within(self, number: int, totals: EpochTotals) -> None:
         """Save the state within an epoch if it is time to, and stop if that was requested.
 
-        Callbacks and parts that are unfrozen keep what they learn of an epoch to themselves: such a run is saved between epochs.
+        A run whose callbacks keep what they learn of an epoch to themselves is saved between epochs.
 
         Raises:
             TrainingStoppedError: A stop was requested.
@@ -339,7 +339,7 @@ class TrainingLoop:
             return
         stopping = stop_requested()
         state = self.state
-        if not state.callbacks and not self.options.unfreeze:
+        if all(callback.saved_within_epochs for callback in state.callbacks.values()):
             state.partial = {**state.partial, "steps": number, "numbers": totals.numbers, "last": totals.last}
             self._measure()
             self._writer.save(state)

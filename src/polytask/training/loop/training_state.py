@@ -47,6 +47,10 @@ class LoopCallback(Protocol):
     The loop is typed loosely here, so that the modules of the loop do not depend on those of callbacks, which depend on them.
     """
 
+    @property
+    def saved_within_epochs(self) -> bool:
+        """Whether the state may be saved between two steps of an epoch."""
+
     def on_fit_begin(self, loop: Any) -> None:  # noqa: ANN401
         """Run before the first step."""
 
