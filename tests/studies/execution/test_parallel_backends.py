@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import psutil
 import pytest
 import torch
 from joblib.externals.loky import get_reusable_executor
@@ -207,3 +211,29 @@ def test_networks_in_threads_of_one_process_are_those_trained_alone(make: Callab
     for first, second in zip(alone, together, strict=True):
         one, other = (load_job_network(job).model.state_dict() for job in (first, second))
         assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+KILLED = """
+import time
+from polytask.studies.execution.run_jobs import run_in_parallel
+run_in_parallel(time.sleep, [(60,), (60,)], 2)
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="shared memory is not a folder here")  # noqa: S108 - where it is on Linux
+def test_a_kill_of_all_processes_leaves_nothing_in_shared_memory(tmp_path: Path) -> None:
+    def made(process: int) -> list[str]:
+        return [path.name for path in Path("/dev/shm").iterdir() if str(process) in re.split(r"[-_.]", path.name)]  # noqa: S108 - as above
+
+    program = tmp_path / "program.py"
+    program.write_text(KILLED)
+    process = subprocess.Popen([sys.executable, str(program)], start_new_session=True, cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not (made(process.pid) and len(psutil.Process(process.pid).children()) > 2) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert made(process.pid)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(30)
+    while made(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert made(process.pid) == []

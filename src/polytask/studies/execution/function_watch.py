@@ -17,7 +17,7 @@ import psutil
 from joblib.externals.loky.backend.process import LokyProcess
 
 from polytask.errors import ConfigError
-from polytask.studies.execution.parallel_backends import no_working_folder
+from polytask.studies.execution.parallel_backends import no_working_folder, start_resource_tracker
 from polytask.tasks import Predictions
 from polytask.train_functions.function_process import ANSWER, ARRAYS, REPORT, FunctionCall, run_function
 from polytask.train_functions.returned_predictions import Returned
@@ -64,6 +64,7 @@ def call_function(call: FunctionCall, where: str, limit: float | None, report: C
     """
     started = time.monotonic()
     with no_working_folder():  # the new process imports from the same folders as this one
+        start_resource_tracker()
         threads = dict.fromkeys(THREAD_VARIABLES, str(call.request["threads"]))
         process = LokyProcess(target=run_function, args=(call,), env=threads)
         process.start()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import util
 from typing import Any, final
 
 from joblib import Parallel, effective_n_jobs, parallel_config
 from joblib._parallel_backends import LokyBackend
+from joblib.externals.loky.backend import resource_tracker
 from joblib.parallel import BACKENDS, get_active_backend
 
 from polytask.errors import ConfigError, MissingExtraError, PolytaskError
@@ -29,6 +31,7 @@ class WorkerBackend(LokyBackend):  # type: ignore[misc] # joblib has no types
 
     def configure(self, *arguments: Any, **options: Any) -> int:  # noqa: ANN401
         """Start the processes, or reuse those that know the same folders; each first takes over this process's folders of components."""
+        start_resource_tracker()
         return int(super().configure(*arguments, **options, initializer=start_worker, initargs=(os.getpid(), import_paths())))
 
 
@@ -50,6 +53,33 @@ def no_working_folder() -> Iterator[None]:
             del os.environ[SAFE_PATH]
         else:
             os.environ[SAFE_PATH] = before
+
+
+def start_resource_tracker() -> None:
+    """Start loky's resource tracker, unless it runs: the process that removes semaphores and folders whose owners have died.
+
+    It gets a process group of its own. Otherwise a SIGKILL to the whole group of a command, as from a job scheduler, ends it too, and what
+    it should remove stays in /dev/shm.
+    """
+    ordinary = util.spawnv_passfds
+    if hasattr(os, "posix_spawn"):
+        util.spawnv_passfds = _spawn_apart
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        util.spawnv_passfds = ordinary
+
+
+def _spawn_apart(path: bytes, args: Sequence[str], passfds: Sequence[int]) -> int:
+    """Start a process in a process group of its own, which gets the given open files."""
+    before = {handle: os.get_inheritable(handle) for handle in passfds}
+    try:
+        for handle in passfds:
+            os.set_inheritable(handle, True)  # noqa: FBT003 - that is its signature
+        return os.posix_spawn(path, list(args), os.environ, setpgroup=0)
+    finally:
+        for handle, inheritable in before.items():
+            os.set_inheritable(handle, inheritable)
 
 
 @dataclass(frozen=True)
