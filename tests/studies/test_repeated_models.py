@@ -15,6 +15,7 @@ from polytask.run_files import CostFile
 from polytask.storage import load_state, save_state
 from polytask.studies.execution.job_training import load_job_facts, make_jobs, train_job
 from polytask.studies.setup.resolve_config import make_job_context
+from polytask.studies.setup.run_folder import FinishedRunError, RunFolder
 from polytask.studies.spec.arms import parse_arm
 from polytask.studies.stored_facts import MEASURED_FILE, store_measured
 
@@ -68,3 +69,22 @@ def test_facts_are_put_together_again_also_those_of_older_versions(
         load_job_facts(job)
     save_state(job.result, {**state, "facts": facts})
     assert load_job_facts(job) == facts
+
+
+def test_a_training_that_was_killed_after_its_last_result_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*given: object) -> None:
+        if "run started" not in given:
+            raise KeyboardInterrupt
+
+    pt.train(table(), targets=["sum", "first"], out=tmp_path / "whole", **FEW)
+    for name in ("log", "delete_checkpoints"):
+        with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+            context.setattr(RunFolder, name, killed)
+            pt.train(table(), targets=["sum", "first"], out=tmp_path / name, **FEW)
+        assert not RunFolder(tmp_path / name).finished
+        pt.train(table(), targets=["sum", "first"], out=tmp_path / name, **FEW)
+        assert {path.name for path in (tmp_path / name).iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
+        assert digests(tmp_path / name / "model") == digests(tmp_path / "whole" / "model")
+        assert "run finished" in (tmp_path / name / "log.txt").read_text()
+        with pytest.raises(FinishedRunError, match="holds a finished run"):
+            pt.train(table(), targets=["sum", "first"], out=tmp_path / name, **FEW)

@@ -67,6 +67,23 @@ class RunOutput:
 
 
 @contextmanager
+def unless_finished(folder: Path) -> Iterator[None]:
+    """Run the block, or leave it if it finds that only the report of this run is missing: its command was killed before it.
+
+    Raises:
+        FinishedRunError: The folder holds the run with its report.
+    """
+    from polytask.run_files.file_descriptions import REPORT_FILE
+    from polytask.studies.setup.run_folder import FinishedRunError
+
+    try:
+        yield
+    except FinishedRunError:
+        if (folder / REPORT_FILE).exists():
+            raise
+
+
+@contextmanager
 def overwritten(out: Path, reads: Iterable[Path]) -> Iterator[None]:
     """Write a run to the folder of a finished run, and say where the finished run is if the other one began and did not finish.
 

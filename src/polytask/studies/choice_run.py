@@ -79,7 +79,7 @@ def train_choice(config: TrainConfig, sources: Sequence[Source], tasks: Sequence
         make_folder(folder.model)
         save_choice(folder.model / "choice", model, sources[0].name, coding)
         entry = ModelNetwork(folder="choice", tasks=tuple(task.name for task in model.tasks), arm=AUTO, seed=config.seed, chosen=True)
-        ModelIndex(networks=(entry,)).write(folder.model / MODEL_INDEX)
         folder.log("run finished")
+        ModelIndex(networks=(entry,)).write(folder.model / MODEL_INDEX)
     metrics = {task.name: compute_metrics(model.outcomes[task.name], task.available_metrics) for task in model.tasks}
     return ChoiceResult(metrics, model, folder.path)

@@ -151,8 +151,9 @@ class Study:
             raced = self._run_race(folder, config, assigned, progress)
             config = self._fix_seeds(folder, config, assigned, raced, progress, started)
             result = conclude_study(folder, self._train_and_test(folder, config, assigned, raced, progress))
-            folder.unfinished.unlink(missing_ok=True)
-            if not keep and not has_unclear_claim(result.verdict):  # --continue needs the networks
+            if keep or has_unclear_claim(result.verdict):  # --continue needs the networks
+                folder.unfinished.unlink(missing_ok=True)
+            else:
                 folder.delete_checkpoints()
             return result
 
@@ -231,7 +232,6 @@ class Study:
             if in_plan and not has_unclear_claim(study.verdict(study.chosen(study.facts), count_openings(folder.ledger))):
                 break
             if not HeldOutResults.read(folder.look(len(looks) + 1)):
-                folder.unfinished.touch()
                 conclude_study(folder, study)
         return study
 

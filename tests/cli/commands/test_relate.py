@@ -50,6 +50,10 @@ def test_a_table_is_related_and_its_configuration_repeats_it(
     (tmp_path / "a" / "report.html").unlink()
     assert call("report", str(tmp_path / "a")) == 0
     assert (tmp_path / "a" / "report.html").read_bytes() == before
+    (tmp_path / "a" / "report.html").unlink()  # as if the command had been killed before it wrote this file
+    assert call("relate", str(sales), *targets, *FEW, "--max-groups", "3", "--out", str(tmp_path / "a")) == app.EXIT_USER_ERROR
+    assert call("relate", str(sales), *targets, *FEW, "--max-groups", "2", "--out", str(tmp_path / "a"), "-q") == 0
+    assert (tmp_path / "a" / "report.html").read_bytes() == before
 
 
 def test_measures_are_chosen_by_name(call: Callable[..., int], tmp_path: Path, sales: Path) -> None:

@@ -78,11 +78,11 @@ def test_a_study_goes_on_with_the_data_and_tasks_of_its_beginning(
 ) -> None:
     study = make()
     change(study)
-    before = {path: path.read_bytes() for path in begun.iterdir()}
+    before = {path: path.read_bytes() for path in begun.rglob("*") if path.is_file()}
     with pytest.raises(ConfigError, match=text) as caught:
         study.run(begun)
     assert "\n" not in str(caught.value)
-    assert before == {path: path.read_bytes() for path in begun.iterdir()}
+    assert before == {path: path.read_bytes() for path in begun.rglob("*") if path.is_file()}
     assert make().run(begun).verdict.openings == 1
 
 

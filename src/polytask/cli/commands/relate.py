@@ -8,7 +8,7 @@ from polytask.cli.build_config import own_choices, run_name
 from polytask.cli.download_display import download_display
 from polytask.cli.generate_command import generated_command
 from polytask.cli.interrupts import explain_interrupt
-from polytask.cli.run_output import RunOutput
+from polytask.cli.run_output import RunOutput, unless_finished
 from polytask.options import RelateConfig, StudyConfig, TrainConfig, checked
 
 
@@ -25,7 +25,7 @@ def _relate(config: dict[str, Any], output: RunOutput) -> None:
     from polytask.cli.progress_display import study_display
     from polytask.report import write_report
     from polytask.report.terminal.relate_terminal import relate_summary
-    from polytask.run_files import CostFile
+    from polytask.run_files import CostFile, RelateFile
     from polytask.studies import load_data, relate_tasks
 
     with download_display(quiet=output.quiet) as progress:
@@ -35,11 +35,11 @@ def _relate(config: dict[str, Any], output: RunOutput) -> None:
     print_data_notes(console, data, quiet=output.quiet)
     with output.folder(f"relate-{run_name(config)}", data.config) as folder:
         kept = f"Finished networks are kept in {folder}; run the same command again to resume"
-        with explain_interrupt(kept), study_display(console, quiet=output.quiet) as progress:
-            related = relate_tasks(data.sources, data.tasks, config=data.config, out=folder, progress=progress)
-    page = write_report(related.folder)
-    console.print(relate_summary(related.summary, CostFile.read(related.folder / "cost.json")))
-    console.print(f"Everything is in {related.folder}; the report is {page}", soft_wrap=True)
+        with unless_finished(folder), explain_interrupt(kept), study_display(console, quiet=output.quiet) as progress:
+            relate_tasks(data.sources, data.tasks, config=data.config, out=folder, progress=progress)
+    page = write_report(folder)
+    console.print(relate_summary(RelateFile.read(folder / "relate.json"), CostFile.read(folder / "cost.json")))
+    console.print(f"Everything is in {folder}; the report is {page}", soft_wrap=True)
 
 
 relate_command = generated_command(RelateConfig, _relate, "runs/relate-NAME (NAME: the source), or runs/relate-NAME-2, … if it is taken")

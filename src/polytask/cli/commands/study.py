@@ -9,7 +9,7 @@ from polytask.cli.build_config import run_name
 from polytask.cli.download_display import download_display
 from polytask.cli.generate_command import generated_command
 from polytask.cli.interrupts import InterruptedRunError, explain_interrupt
-from polytask.cli.run_output import RunOutput
+from polytask.cli.run_output import RunOutput, unless_finished
 from polytask.options import StudyConfig, checked
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def start_study(config: dict[str, Any], output: RunOutput, name: str) -> None:
     with output.folder(name, study.config, continues=study.config.more_seeds is not None) as folder:
         kept = f"Finished networks are kept in {folder}; run the same command again to resume"
         try:
-            with explain_interrupt(kept), study_display(console, quiet=output.quiet) as progress:
+            with unless_finished(folder), explain_interrupt(kept), study_display(console, quiet=output.quiet) as progress:
                 study.run(folder, progress)
         except InterruptedRunError:
             kept_run = RunFolder(folder)

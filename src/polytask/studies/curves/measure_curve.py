@@ -183,4 +183,5 @@ def _conclude(
     write_dataframe(folder.path / "points.csv", points_table(found))
     found.write(folder.curve)
     folder.log("run finished")
+    folder.delete_checkpoints()
     return CurveResult(found, folder.path)

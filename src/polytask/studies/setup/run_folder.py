@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import pandas as pd
 
-from polytask.errors import StorageError
+from polytask.errors import PolytaskError, StorageError
 from polytask.options import NetworkConfig, checked, differences
 from polytask.options.train_config import Config
 from polytask.options.values.component_names import check_imports, import_paths_of
@@ -24,6 +24,10 @@ from polytask.storage import exclusive_lock, make_folder, read_yaml, storage_err
 from polytask.storage.csv_table import csv_text
 
 LOCK_FILE = ".lock"
+
+
+class FinishedRunError(StorageError):
+    """The folder holds the finished run of the same configuration."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class RunFolder:
 
     @property
     def unfinished(self) -> Path:
-        """File that exists while looks are left: the results of the last look are in the folder, and the run can be resumed."""
+        """File that exists until the last file of a run is written; then its command resumes it, whatever the folder holds."""
         return self.checkpoints / "unfinished"
 
     @property
@@ -153,19 +157,30 @@ class RunFolder:
         if not self.config.exists():
             raise StorageError("this folder holds something else", where=str(self.path), remedy="Choose another --out")
         if self.finished:
-            if self.relations.exists() or not self.verdict.exists():  # a study may keep its networks for --continue
-                self.delete_checkpoints()  # a run that was killed right after its last file
+            self._delete_removed()
             remedy = "Choose another --out, or replace it with --overwrite; --continue adds seeds to a study"
-            raise StorageError("this folder holds a finished run", where=str(self.path), remedy=remedy)
-        found = read_yaml(self.config)
-        # Security: the file may make the run import only the components that the user named in this call.
-        check_imports(found, str(self.config), allowed=frozenset(path for _, path in import_paths_of(requested.model_dump(mode="json"))))
-        stored = checked(type(requested), found, where=str(self.config), imports=True)
-        different = differences(requested, stored)
+            kind = FinishedRunError if self._has_configuration(requested) else StorageError
+            raise kind("this folder holds a finished run", where=str(self.path), remedy=remedy)
+        stored, different = self._stored_configuration(requested)
         if different:
             remedy = "Repeat the command that started it, or choose another --out"
             raise StorageError(f"this folder holds another unfinished run ({different})", where=str(self.path), remedy=remedy)
         return stored
+
+    def _has_configuration(self, requested: Config) -> bool:
+        """Return whether the run in the folder has this configuration."""
+        try:
+            return not self._stored_configuration(requested)[1]
+        except PolytaskError:  # it is another kind of run, or of another version
+            return False
+
+    def _stored_configuration(self, requested: Config) -> tuple[Config, str]:
+        """Return the configuration of the run in the folder, and how it differs from the one that is requested."""
+        found = read_yaml(self.config)
+        # Security: the file may make the run import only the components that the user named in this call.
+        check_imports(found, str(self.config), allowed=frozenset(path for _, path in import_paths_of(requested.model_dump(mode="json"))))
+        stored = checked(type(requested), found, where=str(self.config), imports=True)
+        return stored, differences(requested, stored)
 
     def check_empty(self) -> None:
         """Check that the locked folder is empty.
@@ -193,9 +208,8 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Whether the folder holds a finished run."""
-        return ((self.model / MODEL_INDEX).exists() and not self.unfinished.exists()) or any(
-            file.exists() for file in (self.relations, self.judged, self.curve)
-        )
+        marks = (self.model / MODEL_INDEX, self.relations, self.judged, self.curve)
+        return any(file.exists() for file in marks) and not self.unfinished.exists()
 
     def delete_partial_files(self) -> None:
         """Delete incomplete files of killed processes; this is safe because the folder is locked."""
@@ -225,8 +239,26 @@ class RunFolder:
             file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z {line}\n")
 
     def delete_checkpoints(self) -> None:
-        """Delete everything that was only needed during the run."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        """Delete everything that was only needed during the run, which is finished as soon as its folder has another name."""
+        self._delete_removed()
+        if self.checkpoints.exists():
+            with storage_errors(self.checkpoints):
+                self.checkpoints.rename(self._removed)
+        self._delete_removed()
+
+    @property
+    def _removed(self) -> Path:
+        """Path to which checkpoints are moved to be deleted."""
+        return self.path / f".{self.checkpoints.name}.part"
+
+    def _delete_removed(self) -> None:
+        shutil.rmtree(self._removed, ignore_errors=True)
+
+    def mark_unfinished(self) -> None:
+        """Say that the command of this run still has something to write, until its checkpoints or this mark are deleted."""
+        make_folder(self.checkpoints)
+        with storage_errors(self.unfinished):
+            self.unfinished.touch()
 
 
 def write_dataframe(path: Path, table: pd.DataFrame) -> None:

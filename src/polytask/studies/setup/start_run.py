@@ -41,6 +41,7 @@ def start_or_resume(
         # The configuration is written last: if it exists, everything needed to resume the run exists.
         EnvironmentFile(facts=describe_environment(config, sources, tasks)).write(folder.environment)
         folder.write_config(config)
+        folder.mark_unfinished()
         folder.log("run started")
         _begin_logging(folder, config, resumed=False)
         return config
@@ -49,6 +50,7 @@ def start_or_resume(
     before, now = folder.read_environment(), describe_environment(stored, sources, tasks)
     check_same_inputs(before, now, folder.path)
     folder.delete_partial_files()
+    folder.mark_unfinished()
     folder.log("; ".join(["run resumed", *environment_changes(before, now)]))
     _begin_logging(folder, stored, resumed=True)
     changed = {"time_limit": requested.time_limit} if isinstance(requested, StudyConfig) else {}
