@@ -9,6 +9,10 @@ import numpy as np
 
 from polytask.data.input_entries import RowReader, named_entries
 from polytask.data.source import Source
+from polytask.errors import DataError
+
+MOSTLY_DIFFERENT = 0.9
+"""Share of different rows from which common rows are no coincidence."""
 
 
 def count_common_rows(first: Source, second: Source) -> tuple[int, int]:
@@ -31,6 +35,28 @@ def count_common_rows(first: Source, second: Source) -> tuple[int, int]:
         return 0, 0
     known = set(_digests(first))
     return sum(digest in known for digest in _digests(second)), len(known)
+
+
+def check_not_only_copies(copies: int, test: int, different: int, training: int, where: str) -> None:
+    """Check that test rows are not all training rows; where rows repeat themselves anyway, common rows say nothing.
+
+    Args:
+        copies: Number of test rows that are among the training rows.
+        test: Number of test rows.
+        different: Number of different training rows.
+        training: Number of training rows.
+        where: Name of the rows.
+
+    Raises:
+        DataError: All of several test rows are training rows, of which hardly any stands twice: the verdict would be about rows that
+            networks have learned by heart.
+
+    Example:
+        >>> check_not_only_copies(9, 10, different=50, training=50, where="shop.csv")
+    """
+    if copies == test > 1 and different >= MOSTLY_DIFFERENT * training:
+        remedy = "Give test rows that are not among the training rows"
+        raise DataError("all test rows are training rows", where=where, found=f"{copies} rows", remedy=remedy)
 
 
 def _digests(source: Source) -> Iterator[bytes]:

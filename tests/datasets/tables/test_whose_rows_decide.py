@@ -112,3 +112,15 @@ def test_copies_of_rows_are_counted(tmp_path: Path) -> None:
     copied = frame.iloc[:10].assign(part="test")
     notes = load(pd.concat([frame, copied]), tmp_path).notes
     assert any("10 of 30 test rows are copies of a training row" in note for note in notes)
+
+
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_test_rows_that_are_all_training_rows_are_refused_before_training(in_a_file: bool, tmp_path: Path) -> None:
+    learned = table().iloc[:TESTED]
+    copies = learned.iloc[:20].assign(part="test")
+    with pytest.raises(DataError, match=r"\.csv: all test rows are training rows \(found 20 rows\)"):
+        if in_a_file:
+            copies.drop(columns="part").to_csv(tmp_path / "test.csv", index=False)
+            load(learned.drop(columns="part"), tmp_path, split=None, test_file=str(tmp_path / "test.csv"))
+        else:
+            load(pd.concat([learned, copies]), tmp_path)

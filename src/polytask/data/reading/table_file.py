@@ -84,7 +84,7 @@ class TableFile:
         return dict(zip(self.columns, arrays, strict=True))
 
     def decide_by(self, learned: NDArray[np.bool_]) -> bool:
-        """Decide the kinds of a text file's columns by some of its rows alone, so that test rows decide nothing.
+        """Decide the kinds of columns by some of the rows alone, so that test rows decide nothing.
 
         A column of numbers stays one, whatever rows are left out, so files of numbers alone are not read again.
 
@@ -97,7 +97,7 @@ class TableFile:
         Raises:
             DataError: A cell of the other rows cannot be read as the kind that the column has in these.
         """
-        names = [name for name, kind in self.kinds.items() if kind != "number" and isinstance(self._known[name], CsvTypeInference)]
+        names = [name for name, kind in self.kinds.items() if kind != "number" and self._known[name].by_cells]
         if not names or learned.all():
             return False
         others, rows = self._file.columns(), 0
@@ -107,15 +107,17 @@ class TableFile:
                 if name in names:  # cells that may not decide are missing, which keeps the numbers of rows
                     others[name].learn(pc.if_else(mask, cells, pa.scalar(None, cells.type)), rows)
             rows += block.num_rows
-        found = {name: (others[name].kind(str(self.path))[0], others[name].formats.only) for name in names}
-        changed = [name for name in names if found[name] != (self.kinds[name], self._known[name].formats.only)]
+        changed = [name for name in names if self._decision(others[name]) != self._decision(self._known[name])]
         for name in changed:
-            others[name].simple = False  # other cells may have blanks around their number
-            self._known[name] = others[name]
+            self._known[name] = others[name].for_other_cells()
         if changed:
             self._decide()
             self._check_fit(changed)
         return bool(changed)
+
+    def _decision(self, cells: Any) -> tuple[str, Any]:  # noqa: ANN401
+        """Return the kind that cells make a column, and the format of its dates."""
+        return cells.kind(str(self.path))[0], cells.formats.only if isinstance(cells, CsvTypeInference) else None
 
     def _check_fit(self, names: Sequence[str]) -> None:
         """Check that all cells of the named columns can be read as the kind of their column.

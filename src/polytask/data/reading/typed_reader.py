@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Self, final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,20 +48,24 @@ class TypedColumnInference:
         kind_of_type: Kind that the type of the column implies: "number", "boolean", "category", "date" or "empty".
         forced: Whether to treat the column as categories regardless of its type.
         integers: Whether the type is an integer type.
+        json_text: Whether the column holds texts of JSON, where one text among dates makes texts of all of them.
         filled: Number of cells with a value.
         gaps: Whether any cell is missing.
         large: First integer that float64 would round; empty if there is none.
         infinite: Row (from 1) of the first infinite number; 0 if there is none.
+        undated: Whether a text is no date.
     """
 
     name: str
     kind_of_type: str
     forced: bool
     integers: bool
+    json_text: bool = False
     filled: int = 0
     gaps: bool = False
     large: str = ""
     infinite: int = 0
+    undated: bool = False
 
     def learn(self, column: Any, row: int) -> None:  # noqa: ANN401 - pyarrow has no types
         """Update the statistics with the next cells.
@@ -73,6 +77,7 @@ class TypedColumnInference:
         column = self._without_nan(column)
         self.gaps |= column.null_count > 0
         self.filled += len(column) - column.null_count
+        self.undated = self.undated or (self.json_text and _first_undated(column) is not None)
         if self.kind_of_type != "number" or self.forced:
             return
         if self.integers:
@@ -107,7 +112,26 @@ class TypedColumnInference:
         if self.large:
             why = f"it holds integers larger than 2^53, which would be rounded ({self.large})"
             return "category", f"column {shown(self.name)} is read as categories: {why}"
-        return self.kind_of_type, ""
+        return "date" if self.json_text and not self.undated else self.kind_of_type, ""
+
+    @property
+    def by_cells(self) -> bool:
+        """Whether cells, and not the type of the column alone, decide its kind."""
+        return not self.forced and (self.json_text or bool(self.large))
+
+    def for_other_cells(self) -> Self:
+        """Return the inference for converting cells that it has not seen, among which there may be gaps."""
+        self.gaps = True
+        return self
+
+    def first_unfit(self, column: Any, kind: str) -> int | None:  # noqa: ANN401
+        """Return the index of the first cell that cannot be read as a kind that other cells gave the column; `None` if all can."""
+        if kind == "date" and self.json_text:
+            return _first_undated(column)
+        if kind != "number" or not pa.types.is_unsigned_integer(column.type):
+            return None
+        at = int(pc.index(pc.greater(pc.cast(column, pa.uint64()), pa.scalar(2**63 - 1, pa.uint64())), value=True).as_py())
+        return at if at >= 0 else None
 
     def convert(self, column: Any, kind: str) -> Any:  # noqa: ANN401
         """Convert cells to the type of their kind."""
@@ -115,7 +139,7 @@ class TypedColumnInference:
             return pa.nulls(len(column), pa.float64())
         column = self._without_nan(column)
         if kind == "number":
-            return pc.cast(column, pa.int64() if self.integers and not self.gaps else pa.float64())
+            return pc.cast(column, pa.int64()) if self.integers and not self.gaps else pc.cast(column, pa.float64(), safe=False)
         if kind == "date":
             return pc.cast(pc.cast(column, pa.timestamp("us", getattr(column.type, "tz", None)), safe=False), pa.timestamp("us"))
         return column if kind == "boolean" else pc.cast(column, pa.string())
@@ -164,9 +188,9 @@ class TypedReader:
 
     def columns(self) -> dict[str, TypedColumnInference]:
         """Return a new type inference for each column."""
-        forced = self.options.as_written
+        forced, by_text = self.options.as_written, FORMATS[self.path.suffix.lower()] == "JSON lines"
         return {
-            name: TypedColumnInference(name, kind, name in forced, pa.types.is_integer(self._types[name]))
+            name: TypedColumnInference(name, kind, name in forced, pa.types.is_integer(self._types[name]), by_text and kind == "category")
             for name, kind in self._kinds.items()
         }
 
@@ -214,6 +238,21 @@ def _kind_of_type(kind: Any, where: str) -> str:  # noqa: ANN401
             return name
     remedy = next((remedy for matches, remedy in REMEDIES if matches(kind)), "Store it as numbers, strings or dates")
     raise DataError("a column of an unsupported type", where=where, found=plain(kind), remedy=remedy)
+
+
+def _first_undated(column: Any) -> int | None:  # noqa: ANN401
+    """Return the index of the first text that is no ISO date or time; `None` if there is none."""
+    if _are_dates(column):
+        return None
+    return next(at for at in range(len(column)) if not _are_dates(column.slice(at, 1)))
+
+
+def _are_dates(column: Any) -> bool:  # noqa: ANN401
+    try:
+        pc.cast(column, pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _is_large(column: Any) -> Any:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""Remarks on rows that occur twice, within a table and in both its training and its test rows."""
+"""Rows that occur twice, within a table and in both its training and its test rows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from polytask.data.row_overlap import check_not_only_copies
 from polytask.datasets.tables.labeled_table import LabeledTable, Rows
 
 NOTED_SHARE = 0.01
@@ -37,6 +38,28 @@ def duplicate_notes(table: LabeledTable, test: Rows) -> list[str]:
         remedy = "remove them, or keep copies together with --group" if not table.options.split else "remove them"
         found.append(f"{where}: {leaked:,} of {len(test):,} test rows are copies of a training row: their scores are too good; {remedy}")
     return found
+
+
+def check_test_copies(table: LabeledTable, training: Rows, test: Rows, test_file: LabeledTable | None) -> None:
+    """Check, before training starts, that the test rows of a table are not all training rows in all inputs and targets.
+
+    Args:
+        table: Table, of which only one in memory is examined.
+        training: Numbers of its training and validation rows.
+        test: Numbers of its test rows.
+        test_file: Table of test rows, which takes the place of `test`.
+
+    Raises:
+        DataError: All test rows are training rows, of which hardly any stands twice.
+    """
+    if table.large or not table.features or (test_file is not None and test_file.large):
+        return
+    compared = [*table.features, *table.options.targets]
+    own = _hashes(next(table.chunks())[compared])
+    tested = own[test] if test_file is None else _hashes(next(test_file.chunks())[compared])[test_file.labeled]
+    copies, different = int(np.isin(tested, own[training]).sum()), len(np.unique(own[training]))
+    where = str((table if test_file is None else test_file).file.path)
+    check_not_only_copies(copies, len(tested), different, len(training), where)
 
 
 def _hashes(frame: pd.DataFrame) -> NDArray[Any]:

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.data import Fold, Source, Sources, TablePreprocessor
-from polytask.datasets.tables.duplicate_rows import duplicate_notes
+from polytask.datasets.tables.duplicate_rows import check_test_copies, duplicate_notes
 from polytask.datasets.tables.infer_task import make_task
 from polytask.datasets.tables.labeled_table import TEST_SHARE, LabeledTable, Rows, declared_kinds
 from polytask.errors import DataError, error_location
@@ -78,8 +78,10 @@ def load_tables(
     notes += [note for name, table in opened.items() for note in duplicate_notes(table, parts[name]["test"])]
     codings = _fit_preprocessors(opened, parts)
     if test_fraction:
-        tests = {name: _test_labels(table, tasks, codings[name]) for name, table in opened.items() if table.options.test_file}
-        _check_test_rows(tasks, opened, parts, tests)
+        files = {name: _test_file(table, tasks, codings[name]) for name, table in opened.items() if table.options.test_file}
+        _check_test_rows(tasks, opened, parts, {name: file.labels for name, file in files.items()})
+        for name, table in opened.items():
+            check_test_copies(table, _training_and_validation(parts[name]), parts[name]["test"], files.get(name))
     return LoadedTables(_sources(opened, parts, codings), tasks, tuple(notes))
 
 
@@ -101,14 +103,15 @@ def _sources(
     return Sources(training, partial(_test_sources, opened, parts, codings), divide)
 
 
-def _test_labels(table: LabeledTable, tasks: Sequence[Task], coding: TablePreprocessor) -> dict[str, Array]:
-    """Check a file of test rows before training starts, so that a missing column is not reported after hours, and return its labels.
+def _test_file(table: LabeledTable, tasks: Sequence[Task], coding: TablePreprocessor) -> LabeledTable:
+    """Check a file of test rows before training starts, so that a missing column is not reported after hours.
 
-    The file is closed again and reopened when the test rows are needed; its labels serve only to check that each task can be evaluated.
+    The file is reopened when the test rows are needed; what is returned serves only to check that each task can be evaluated, and that
+    the test rows are not those of training.
     """
     other = table.test()
     other.check(tasks, coding)
-    return other.labels
+    return other
 
 
 def _check_test_rows(

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.data import Source
-from polytask.data.row_overlap import count_common_rows
+from polytask.data.row_overlap import MOSTLY_DIFFERENT, check_not_only_copies, count_common_rows
 from polytask.errors import DataError, StorageError
 from polytask.run_files import OpeningCount
 from polytask.storage import load_state, make_folder
@@ -32,8 +32,6 @@ from polytask.training.hardware import torch_threads
 from polytask.training.inference import join_outcomes, task_outcome
 
 _LOG = logging.getLogger("polytask")
-MOSTLY_DIFFERENT = 0.9
-"""Share of different rows from which common rows are no coincidence."""
 SourceOutcome = tuple[Source, NDArray[np.bool_] | None, Task, Outcome]
 """Test source, mask of its labeled rows (`None` if all are), fitted task, and outcome."""
 PREDICTION_COLUMNS = ["arm", "seed", "task", "unit", "split", "target", "prediction", "probability", "group"]
@@ -116,7 +114,8 @@ def open_test_data(finished: FinishedJobs, rows: Iterable[TestRows], openings_fi
         workers: Number of parallel processes.
 
     Raises:
-        DataError: A task has no labeled test row that its networks can predict.
+        DataError: A task has no labeled test row that its networks can predict, test rows have another shape than training rows, or all
+            of them are training rows.
     """
     OpeningCount(openings=count_openings(openings_file) + 1).write(openings_file)
     return HeldOutResults.joined(
@@ -130,6 +129,7 @@ def open_test_data(finished: FinishedJobs, rows: Iterable[TestRows], openings_fi
 def _test_networks(found: Sequence[Job], sources: tuple[Source, ...], folder: Path, context: JobContext, workers: int) -> HeldOutResults:
     """Predict test rows with the networks of their seeds."""
     check_every_task_has_test_rows(sources, context)
+    check_shapes(sources, context)
     check_common_rows(sources, context)
     jobs = [replace(job, folder=job.folder.absolute()) for job in found]
     place, bare = choose_backend(len(jobs), workers), context.without_sources()
@@ -165,6 +165,24 @@ def check_every_task_has_test_rows(sources: Sequence[Source], context: JobContex
             raise DataError("no test row that its networks can predict", where=f"task {task.name!r}", found=found, remedy=remedy)
 
 
+def check_shapes(sources: Sequence[Source], context: JobContext) -> None:
+    """Check that images and vectors of test rows are like those of training; sequences and texts may have another length.
+
+    Raises:
+        DataError: Rows of a source have another shape.
+    """
+    known = {
+        source.name: source.input_shape
+        for source in context.sources
+        if not (source.preprocessor or source.has_entries or source.has_tokens)
+    }
+    for source in sources:
+        expected = known.get(source.name, source.input_shape)
+        if source.input_shape != expected:
+            what, found = "test rows must have the shape of training rows", f"{source.input_shape}, and {expected} in training"
+            raise DataError(what, where=f"test source {source.name!r}", found=found)
+
+
 def check_common_rows(sources: Sequence[Source], context: JobContext) -> None:
     """Say how many test rows the training rows contain, inputs and labels.
 
@@ -181,9 +199,7 @@ def check_common_rows(sources: Sequence[Source], context: JobContext) -> None:
         common, different = count_common_rows(training[source.name], source)
         if not common or different < MOSTLY_DIFFERENT * len(training[source.name]):
             continue
-        if common == len(source) > 1:
-            remedy = "Give test rows that are not among the training rows"
-            raise DataError("all test rows are training rows", where=f"source {source.name!r}", found=f"{common} rows", remedy=remedy)
+        check_not_only_copies(common, len(source), different, len(training[source.name]), f"source {source.name!r}")
         _LOG.warning("source %r: %d of %d test rows are training rows too, with the same labels", source.name, common, len(source))
 
 

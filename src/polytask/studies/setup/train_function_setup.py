@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from polytask.data import Source, check_sources
-from polytask.errors import ConfigError, DataError
+from polytask.errors import ConfigError
 from polytask.options import StudyConfig
 from polytask.options.values.component_names import ARM_GROUPS, Written
 from polytask.registry import names
 from polytask.registry.resolve import described, group_of
 from polytask.studies.execution.function_fit import TrainFunction, rows_digest
 from polytask.studies.execution.job_training import JobContext
-from polytask.studies.results.open_test_data import check_every_task_has_test_rows
+from polytask.studies.results.open_test_data import check_common_rows, check_every_task_has_test_rows, check_shapes
 from polytask.studies.spec.arms import JOINT, SINGLE, ResolvedArm
 
 _PARTS = ("architecture", "encoder")
@@ -34,8 +34,8 @@ def with_train_function(
 
     Raises:
         ConfigError: Two test sources have the same name, or a source has a transform, which a training function would not get.
-        DataError: A task has no labeled test row in a source that it also has for training, or test rows have another shape than
-            training rows.
+        DataError: A task has no labeled test row in a source that it also has for training, test rows have another shape than
+            training rows, or all of them are training rows.
     """
     if config.train is None:
         return context
@@ -49,22 +49,13 @@ def with_train_function(
         if named.count(name) > 1:
             raise ConfigError("names of test sources must be unique", where="test", found=f"{named.count(name)} sources named {name!r}")
     check_every_task_has_test_rows(sources, context)
-    _check_shapes(sources, context.sources)
+    check_common_rows(sources, context)
+    check_shapes(sources, context)
     test = tuple(Source(source.name, source.inputs, {}, source.units, source.preprocessor) for source in sources)
     tasks = {source.name: source.tasks for source in sources}
     several = sum(arm.is_joint for arm in arms) > 1
     digests = {source.name: rows_digest(source) for source in test}
     return replace(context, function=TrainFunction(config.train, tasks, test, config.time_limit, several, digests))
-
-
-def _check_shapes(test: Sequence[Source], training: Sequence[Source]) -> None:
-    """Check that images and vectors of test rows are like those of training; sequences and texts may have another length."""
-    known = {source.name: source.input_shape for source in training if not (source.preprocessor or source.has_entries or source.has_tokens)}
-    for source in test:
-        expected = known.get(source.name, source.input_shape)
-        if source.input_shape != expected:
-            what, found = "test rows must have the shape of training rows", f"{source.input_shape}, and {expected} in training"
-            raise DataError(what, where=f"test source {source.name!r}", found=found)
 
 
 def check_function_arms(config: StudyConfig) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, Self, final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -234,6 +234,16 @@ class CsvTypeInference:
     def _refuse(self, where: str, first: str, what: str, remedy: str) -> None:
         row, text = self.first[first]
         raise DataError(what, where=location(where, row, self.name), found=shown(text), remedy=remedy)
+
+    @property
+    def by_cells(self) -> bool:
+        """Whether cells decide the kind of the column: always, as it has no type."""
+        return True
+
+    def for_other_cells(self) -> Self:
+        """Return the inference for converting cells that it has not seen, which may have blanks around their number."""
+        self.simple = False
+        return self
 
     def first_unfit(self, column: Any, kind: str) -> int | None:  # noqa: ANN401
         """Return the place of the first cell that cannot be read as the kind of the column, decided by other cells; `None` if all can."""
