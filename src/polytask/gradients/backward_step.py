@@ -213,7 +213,8 @@ class Step:
         except BadStepError as found:
             if before is not None:
                 self._balancer.load_state_dict(before)
-            return self._handle(found.bad, strategy, report)
+            bad = found.bad if found.bad != BadValues({}) else BadValues({}, balancer=type(self._balancer).__name__)
+            return self._handle(bad, strategy, report)
         if self.complete:
             self._balancer.update_state(strategy)
         without = Weights(torch.zeros(len(strategy.names)), heads=False, solved=False)

@@ -69,7 +69,7 @@ class BadStepError(ArithmeticError):
     """Values that are not finite, found while the balancer weighs the tasks or after `.grad` was prepared; never seen outside of a step.
 
     Args:
-        bad: The values.
+        bad: The values; nothing is named where finite gradients have a combination that is not finite.
     """
 
     def __init__(self, bad: BadValues) -> None:

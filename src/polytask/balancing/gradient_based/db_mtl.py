@@ -10,11 +10,11 @@ from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Direction, Weights
 from polytask.balancing.building_blocks.kept_rows import kept_row
+from polytask.balancing.building_blocks.loss_checks import inverses, non_negative_losses
 from polytask.balancing.building_blocks.option_checks import check_below_one, check_non_negative
 from polytask.balancing.building_blocks.row_combination import row_combination
 from polytask.balancing.needs import Jacobian, Needs, Norms
 from polytask.balancing.statistic import Statistic
-from polytask.errors import ConfigError
 
 
 @final
@@ -34,7 +34,7 @@ class DBMTL(Balancer):
 
     Defaults: β = 0.9 and σ = 0, as in LibMTL's implementation (by the authors); y starts at 0.
 
-    Deviations: the authors' code adds 1e-8 to losses; here a task whose loss is 0 is left out of the step.
+    Deviations: the authors' code adds 1e-8 to losses; here a task whose loss is 0 (below 1e-30) is left out of the step.
 
     Fails: negative losses have no logarithm and are refused. The gradient of a nearly solved task is scaled to the length of the
     others, including its noise.
@@ -80,10 +80,11 @@ class DBMTL(Balancer):
             y = kept_row(self._tracked, name, row)
             y.mul_(kept).add_(row, alpha=(1.0 - kept) * slope)
         tracked = torch.stack([self._tracked[name] for name in statistic.names])
-        (lengths,) = statistic.read(torch.linalg.vector_norm(tracked.double(), dim=1))
-        lengths = torch.where(lengths < torch.finfo(tracked.dtype).tiny, 0.0, lengths)
+        exact = tracked.double()
+        lengths, products = statistic.read(torch.linalg.vector_norm(exact, dim=1), exact @ exact.T)
+        lengths = torch.where(lengths < torch.finfo(rows.dtype).tiny, 0.0, lengths)
         largest = len(lengths) * float(lengths.max())
-        return Direction(row_combination(_equally_long(lengths), tracked), private=slopes, largest=largest)
+        return Direction(row_combination(_equally_long(lengths), tracked, products), private=slopes, largest=largest)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of steps, and y of every task."""
@@ -97,13 +98,7 @@ class DBMTL(Balancer):
 
 def _slopes(statistic: Statistic) -> Tensor:
     """Return the slope 1 / L of log L for every task: (T,), 0 where L is 0."""
-    losses = statistic.losses
-    if bool((losses < 0).any()):
-        worst = int(losses.argmin())
-        raise ConfigError(
-            "this balancer needs non-negative losses", where=f"db-mtl, task {statistic.names[worst]!r}", found=float(losses[worst])
-        )
-    return torch.where(losses > 0, 1.0 / torch.where(losses > 0, losses, 1.0), 0.0)
+    return torch.tensor(inverses(non_negative_losses(statistic, "db-mtl")), dtype=torch.float64)
 
 
 def _equally_long(lengths: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from polytask.balancing.balancer import Balancer, Direction
 from polytask.balancing.building_blocks.kept_rows import kept_row
 from polytask.balancing.building_blocks.option_checks import check_fraction, check_non_negative, check_positive
+from polytask.balancing.building_blocks.row_combination import row_combination
 from polytask.balancing.building_blocks.simplex_state import TaskShares
 from polytask.balancing.needs import Jacobian, Needs
 from polytask.balancing.solvers import project_simplex
@@ -78,7 +79,8 @@ class MoCo(Balancer):
         known = [kept_row(self._tracked, name, row) for name, row in zip(names, rows, strict=True)]
         tracked = torch.stack([y + (row - y) * (self.beta / step**self.beta_sigma) for y, row in zip(known, rows, strict=True)])
         exact = tracked.double()
-        G = statistic.read(exact @ exact.T)[0].numpy()
+        (products,) = statistic.read(exact @ exact.T)
+        G = products.numpy()
         # Nothing that is remembered has changed up to here, where a step with numbers that are not finite ends.
         self._steps = step
         for y, moved in zip(known, tracked, strict=True):
@@ -86,7 +88,7 @@ class MoCo(Balancer):
         shares = self._shares.of(names)
         shares = project_simplex(shares - 2.0 * self.gamma / step**self.gamma_sigma * (G @ shares + self.rho * shares))
         self._shares.put(names, shares)
-        direction = len(names) * (torch.from_numpy(shares).to(tracked.device, tracked.dtype, non_blocking=True) @ tracked)
+        direction = len(names) * row_combination(torch.from_numpy(shares), tracked, products)
         return Direction(direction, largest=len(names) * float(shares @ np.sqrt(G.diagonal())))
 
     def state_dict(self) -> dict[str, Any]:

@@ -150,7 +150,7 @@ class MomentumConFIG(Balancer):
         means = torch.stack([self._means[task] / (1 - self.betas[0] ** self._counts[task]) for task in speaking])
         exact = means.double()
         (products,) = statistic.read(exact @ exact.T)
-        weights = equal_cosines(products.numpy(), np.ones(len(means)), torch.finfo(means.dtype).eps)
+        weights = equal_cosines(products.numpy(), np.ones(len(means)), statistic.round_off)
         if weights is None:
             return torch.zeros_like(means[0]), 0.0
         largest = float(np.abs(weights) @ products.diagonal().sqrt().numpy())

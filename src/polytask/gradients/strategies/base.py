@@ -90,6 +90,9 @@ class GradientStrategy(ABC):
         Args:
             answer: Answer of the balancer.
             heads: Whether gradients of private parameters are multiplied by the tasks' weights too.
+
+        Raises:
+            BadStepError: Finite gradients have a combination that is not finite.
         """
 
     def fill_private(self) -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import final
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.balancing import Answer, Direction, GroupWeights, RepresentationGradients
+from polytask.balancing import Answer, Direction, GroupWeights, RepresentationGradients, Weights
 from polytask.balancing.needs import ParameterGrouping
 from polytask.errors import ConfigError
+from polytask.gradients.non_finite import BadStepError, BadValues
 from polytask.gradients.primitives.head_vjp import Features, HeadWalk
 from polytask.gradients.primitives.jacobian_buffer import JacobianBuffer
 from polytask.gradients.primitives.vjp import Losses, batched_gradients, per_task_gradients
 from polytask.gradients.strategies.base import GradientStrategy, head_weights
+
+LARGE = 1e6
+"""Weight from which a private gradient is read again after it was multiplied."""
 
 
 @final
@@ -110,13 +115,27 @@ class PerTask(GradientStrategy):
 
     def fill(self, answer: Answer, *, heads: bool) -> None:
         """Combine the rows, and add the gradients of private parameters."""
-        weights = head_weights(answer, len(self.names), heads=heads)
+        doubtful, weights = self._may_overflow(answer), head_weights(answer, len(self.names), heads=heads)
         direction, reached = self._direction(answer), self.rows.reached()
         flat_params = self.rows.flat_params
         # A parameter that no task of the step reaches keeps no gradient: with a zero, weight decay and momentum would change it.
         gradients = [view if some else None for view, some in zip(flat_params.views(direction), reached, strict=True)]
         self.accumulator.add_combined(flat_params.parameters, gradients)
         self.accumulator.release_private(self.names, weights)
+        if doubtful and not self.context.communicator.distributed and not self.accumulator.finite():
+            raise BadStepError(BadValues({}))
+
+    def _may_overflow(self, answer: Answer) -> bool:
+        """Return whether Σ |w_t| ‖g_t‖ is near the largest number of the rows' dtype, or a weight of private parameters is large."""
+        if not isinstance(answer, Weights | GroupWeights) or self.context.scaler is not None:
+            return False
+        largest = torch.finfo(self.rows.flat_params.dtype).max / 2
+        values, private = np.abs(answer.values.detach().cpu().numpy()), answer.private if isinstance(answer, Weights) else None
+        if self.found_gramians is None:
+            return self.reader is None  # on the CPU, the sum is soon read
+        lengths = np.sqrt(self.found_gramians.numpy().diagonal(axis1=1, axis2=2))
+        heads = values if private is None else np.abs(private.detach().cpu().numpy())
+        return not float((values * lengths).sum()) < largest or float(heads.max()) > LARGE
 
     def _direction(self, answer: Answer) -> Tensor:
         """Return the direction (P,), scaled like the rows, in memory that is not shared."""
