@@ -15,7 +15,14 @@ import pyarrow.parquet as pq
 
 from polytask.artifacts.saved_model import SavedModel, load
 from polytask.data import TablePreprocessor
-from polytask.data.preprocessing.columns import FILE_ROW_INDEX, CategoricalColumn, DateColumn, TextColumn, UnknownCategories
+from polytask.data.preprocessing.columns import (
+    FILE_ROW_INDEX,
+    CategoricalColumn,
+    DateColumn,
+    PretrainedTextColumn,
+    TextColumn,
+    UnknownCategories,
+)
 from polytask.data.reading import TableFile, open_table, read_column_names
 from polytask.datasets.tables.labeled_table import LabeledTable
 from polytask.errors import Complaints, ConfigError, error_location
@@ -29,6 +36,7 @@ from polytask.storage.csv_table import csv_text
 from polytask.tasks import Outcome, Task
 
 RUN_FILE = "run.yaml"
+_OF_WORDS = CategoricalColumn | TextColumn | PretrainedTextColumn
 
 
 class SavedTableModel:
@@ -82,7 +90,7 @@ class SavedTableModel:
     @property
     def _words(self) -> tuple[str, ...]:
         """Names of the input columns that held categories or texts in training."""
-        return tuple(column.name for column in self.preprocessor.columns if isinstance(column, CategoricalColumn | TextColumn))
+        return tuple(column.name for column in self.preprocessor.columns if isinstance(column, _OF_WORDS))
 
     @property
     def _date_formats(self) -> dict[str, str]:

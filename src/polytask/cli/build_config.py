@@ -102,7 +102,8 @@ def _from_file(path: Path, *, imports: bool) -> dict[str, Any]:
 
 def _from(folder: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: str(folder / str(value)) if name in ("file", "test_file") and value is not None else value for name, value in table.items()
+        name: str(folder / str(value)) if name in ("file", "test_file", "text_encoder") and value is not None else value
+        for name, value in table.items()
     }
 
 

@@ -56,8 +56,9 @@ def table_section(source: str, given: Mapping[str, Any]) -> dict[str, Any]:
             )
     table = {name: value for name, value in given.items() if name not in ("targets", "kind")}
     table |= {"file": str(path.resolve()), "targets": {name: kinds.get(name) for name in targets}}
-    if table.get("test_file"):
-        table["test_file"] = str(Path(table["test_file"]).resolve())
+    for option in ("test_file", "text_encoder"):
+        if table.get(option):
+            table[option] = str(Path(table[option]).resolve())
     name = path.name
     return {"tables": {name[: name.index(".")] or name: table}}
 

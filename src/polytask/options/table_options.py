@@ -107,6 +107,14 @@ class TableOptions:
         Field(description="Columns to read as texts: n-grams of their words and characters are the inputs."),
         Flag(_COLUMNS),
     ] = ()
+    text_encoder: Annotated[
+        str | None,
+        Field(
+            description="Folder of a pretrained Hugging Face text encoder (config.json, tokenizer.json, model.safetensors), whose vectors "
+            "of texts are the inputs. Nothing is downloaded."
+        ),
+        Flag(_COLUMNS, default="n-grams of words and characters", example="./minilm"),
+    ] = None
     na_values: Annotated[
         tuple[str, ...], Field(description="Values to treat as missing, in addition to empty cells."), Flag(_READING, example="NA")
     ] = ()

@@ -17,7 +17,7 @@ from polytask.data import Fold, Source, Sources, TablePreprocessor
 from polytask.datasets.tables.duplicate_rows import check_test_copies, duplicate_notes
 from polytask.datasets.tables.infer_task import make_task
 from polytask.datasets.tables.labeled_table import TEST_SHARE, LabeledTable, Rows, declared_kinds
-from polytask.errors import DataError, error_location
+from polytask.errors import ConfigError, DataError, error_location
 from polytask.options import TableOptions
 from polytask.seeds import derive_seed
 from polytask.tasks import LabelType, Task
@@ -234,9 +234,17 @@ def _fit_preprocessors(opened: Mapping[str, LabeledTable], parts: Mapping[str, M
         categories = [column for name in names for column in opened[name].options.categorical]
         texts = [column for name in names for column in opened[name].options.text]
         dates = {column: form for name in reversed(names) for column, form in opened[name].file.date_formats.items()}
+        encoders = {opened[name].options.text_encoder for name in names}
+        if len(encoders) > 1:
+            what, where = "tables with the same columns have the same encoder of texts", f"tables {', '.join(names)}, text_encoder"
+            raise ConfigError(what, where=where, found=", ".join(sorted(map(str, encoders))))
         with error_location(", ".join(str(opened[name].file.path) for name in names)):
             coding = TablePreprocessor.learn(
-                chain.from_iterable(opened[name].inputs_of(parts[name]["training"]) for name in names), categories, texts, dates
+                chain.from_iterable(opened[name].inputs_of(parts[name]["training"]) for name in names),
+                categories,
+                texts,
+                dates,
+                encoders.pop(),
             )
         found.update(dict.fromkeys(names, coding))
     return found

@@ -135,6 +135,7 @@ def _table_section(options: CallOptions[Config], data: Any, targets: Targets | N
         name, path = "table", RunFolder(folder.resolve()).frame
         index = write_frame(to_dataframe(data, "data"), path)
         given = {"id_column": index} | given
-    if given.get("test_file") is not None:
-        given["test_file"] = str(Path(given["test_file"]).resolve())
+    for option in ("test_file", "text_encoder"):
+        if given.get(option) is not None:
+            given[option] = str(Path(given[option]).resolve())
     return {name: {**given, "file": str(path)}}

@@ -61,7 +61,8 @@ def replaced_run(path: Path, reads: Iterable[Path] = ()) -> Iterator[Path | None
 def files_read(config: NetworkConfig) -> tuple[Path, ...]:
     """Return the files that a run reads."""
     start = config.init_from if isinstance(config, TrainConfig) else None
-    given = [start, config.training.initial_weights, *(file for table in config.tables.values() for file in (table.file, table.test_file))]
+    tables = (file for table in config.tables.values() for file in (table.file, table.test_file, table.text_encoder))
+    given = [start, config.training.initial_weights, *tables]
     return tuple(Path(file) for file in given if file)
 
 

@@ -27,7 +27,8 @@ SAMPLE_ROWS = 100_000
 LONGEST_NAME = 200
 WIDTH = 110
 TABLE_CHOICES = (
-    "group", "time", "split", "id_column", "drop", "categorical", "text", "na_values", "delimiter", "encoding", "weights", "test_file",
+    "group", "time", "split", "id_column", "drop", "categorical", "text", "text_encoder", "na_values", "delimiter", "encoding", "weights",
+    "test_file",
 )  # fmt: skip
 STUDY_CHOICES = (
     "arms", "seeds", "minutes", "looks", "race", "trials", "tune", "protect", "tolerate", "margins", "encoder", "architecture", "hidden",

@@ -6,6 +6,7 @@ from polytask.data.preprocessing.columns.categorical_column import CategoricalCo
 from polytask.data.preprocessing.columns.character_ngrams import TextColumn
 from polytask.data.preprocessing.columns.date_column import DateColumn
 from polytask.data.preprocessing.columns.numeric_column import NumericColumn
+from polytask.data.preprocessing.columns.pretrained_column import PretrainedTextColumn
 from polytask.data.preprocessing.columns.table_preprocessor import TablePreprocessor
 from polytask.data.preprocessing.columns.unknown_categories import UnknownCategories
 
@@ -17,6 +18,7 @@ __all__ = [
     "Column",
     "DateColumn",
     "NumericColumn",
+    "PretrainedTextColumn",
     "TablePreprocessor",
     "TextColumn",
     "UnknownCategories",

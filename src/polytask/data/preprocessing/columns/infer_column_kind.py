@@ -17,7 +17,8 @@ from polytask.data.preprocessing.columns.categorical_column import CategoricalCo
 from polytask.data.preprocessing.columns.character_ngrams import TextColumn
 from polytask.data.preprocessing.columns.date_column import DateColumn, days_since_2000, parse_datetimes
 from polytask.data.preprocessing.columns.numeric_column import NumericColumn, center_and_scale
-from polytask.data.preprocessing.columns.text_words import WORDS_OF_A_SENTENCE, mean_words
+from polytask.data.preprocessing.columns.pretrained_column import PretrainedTextColumn
+from polytask.data.preprocessing.columns.text_words import WORDS_OF_A_SENTENCE, WORDS_OF_A_TEXT, mean_words
 from polytask.errors import DataError
 
 MAX_CATEGORIES = 1_000
@@ -40,6 +41,7 @@ class ColumnKindInference:
         category: Whether to treat the column as categorical regardless of its cells.
         text: Whether to treat the column as texts regardless of its cells.
         date_format: Format of dates in text, which the file had; empty for ISO 8601.
+        text_encoder: Folder of a pretrained encoder that reads texts; `None` for n-grams.
         numeric: Whether the cells, missing ones included, have a numeric type.
         filled: Number of cells with a value.
         gaps: Number of missing cells.
@@ -53,6 +55,7 @@ class ColumnKindInference:
     category: bool = False
     text: bool = False
     date_format: str = ""
+    text_encoder: str | None = None
     numeric: bool = True
     filled: int = 0
     gaps: int = 0
@@ -112,6 +115,8 @@ class ColumnKindInference:
             if words >= WORDS_OF_A_SENTENCE:
                 few = max(MIN_DISTINCT_SENTENCES, self.filled / ROWS_PER_SENTENCE)
             if self.text or len(self.words) > few:
+                if self.text_encoder is not None and (self.text or words >= WORDS_OF_A_TEXT):
+                    return PretrainedTextColumn.of(self.name, gaps, self.text_encoder)
                 return TextColumn.for_texts(self.name, gaps, words)
         return CategoricalColumn(self.name, gaps, tuple(sorted(self._frequent())))
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from polytask.data.preprocessing.columns.base import NUMERIC, Column, first_invalid_cell
 from polytask.data.preprocessing.columns.infer_column_kind import ColumnKindInference
+from polytask.data.preprocessing.columns.pretrained_column import PretrainedTextColumn
 from polytask.data.preprocessing.columns.unknown_categories import UnknownCategories
 from polytask.data.preprocessing.preprocessor import Array, Preprocessor
-from polytask.errors import DataError, StorageError
+from polytask.errors import ConfigError, DataError, StorageError
 
 
 @final
@@ -62,6 +63,7 @@ class TablePreprocessor(Preprocessor):
         categorical: Sequence[str] = (),
         text: Sequence[str] = (),
         date_formats: Mapping[str, str] = MappingProxyType({}),
+        text_encoder: str | None = None,
     ) -> TablePreprocessor:
         """Fit a preprocessor on a table in chunks, which need not fit into memory together; each chunk is read once.
 
@@ -70,19 +72,26 @@ class TablePreprocessor(Preprocessor):
             categorical: Columns to treat as categorical regardless of their cells.
             text: Columns to treat as texts regardless of their cells.
             date_formats: Formats that dates had in the file, for later texts in these columns.
+            text_encoder: Folder of a pretrained encoder that reads columns of texts; `None` for hashed n-grams.
 
         Raises:
             DataError: A column holds values of several types, or there is no column.
+            ConfigError: There is no column of texts for the encoder, or it cannot be used.
+            StorageError: A file of the encoder is missing or damaged.
         """
         seen: dict[str, ColumnKindInference] = {}
         for chunk in chunks:
             for label in chunk:
                 name = str(label)
-                new = ColumnKindInference(name, name in categorical, name in text, date_formats.get(name, ""))
+                new = ColumnKindInference(name, name in categorical, name in text, date_formats.get(name, ""), text_encoder)
                 seen.setdefault(name, new).update(chunk[label])
         if not seen:
             raise DataError("at least one column other than the targets is needed", where="table", found="none")
-        return cls(tuple(column.column() for column in seen.values()))
+        columns = tuple(column.column() for column in seen.values())
+        if text_encoder is not None and not any(isinstance(column, PretrainedTextColumn) for column in columns):
+            what, remedy = "there is no column of texts for this encoder", "Name one as a text, or leave the encoder out"
+            raise ConfigError(what, where="text_encoder", found=text_encoder, remedy=remedy)
+        return cls(columns)
 
     @property
     def names(self) -> tuple[str, ...]:
