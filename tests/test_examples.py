@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from polytask.datasets.dataset_cache import find_local_file
+from polytask.datasets.remote_files import remote_files_in
+
 pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parents[1] / "examples"
+BESIDE = Path(__file__).parents[2] / "shared" / "data"
+OF_ATIS = ("hugging_face_trainer", "train_hugging_face")
 
 
 def said_by(*command: str, seconds: int = 900) -> str:
@@ -18,6 +24,24 @@ def said_by(*command: str, seconds: int = 900) -> str:
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=seconds)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
+
+
+@pytest.fixture
+def atis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentences of ATIS are on this machine."""
+    if "POLYTASK_DATA" not in os.environ and BESIDE.is_dir():
+        monkeypatch.setenv("POLYTASK_DATA", str(BESIDE))
+    if any(find_local_file(file) is None for file in remote_files_in("atis")):
+        pytest.skip("ATIS is not on this machine (POLYTASK_DATA)")
+
+
+@pytest.mark.parametrize("name", OF_ATIS)
+def test_without_its_data_an_example_says_which_files_to_put_where(unset_data_folder: Path, name: str) -> None:
+    pytest.importorskip("transformers")
+    done = subprocess.run([sys.executable, str(EXAMPLES / f"{name}.py"), "2", "1"], capture_output=True, text=True, timeout=900)
+    last = done.stderr.splitlines()[-1]
+    assert "Put atis/train.seq.in.gz, " in last
+    assert str(unset_data_folder / "polytask") in last
 
 
 def test_several_processes_end_with_the_same_weights() -> None:
@@ -33,13 +57,17 @@ def test_several_processes_end_with_the_same_weights() -> None:
     [
         ("lightning_loop", "2", "lightning", "val/sold/loss"),
         ("accelerate_loop", "2", "accelerate", "16 steps: sum "),
-        ("hugging_face_trainer", "1", "accelerate", "sum of the validation losses: "),
+        ("hugging_face_trainer", "1", "accelerate", "of the test labels"),
         ("loop_with_mlflow", "runs.db", "mlflow", "logged as train/up/loss, train/down/loss, weight/up, weight/down, cosine/up/down"),
     ],
 )
-def test_loops_of_other_libraries_are_balanced(tmp_path: Path, name: str, argument: str, library: str, text: str) -> None:
+def test_loops_of_other_libraries_are_balanced(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str, argument: str, library: str, text: str
+) -> None:
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
+    if name in OF_ATIS:
+        request.getfixturevalue("atis")
     example = EXAMPLES / f"{name}.py"
     assert len(example.read_text().splitlines()) <= 60
     done = subprocess.run([sys.executable, str(example), argument], capture_output=True, text=True, timeout=900, cwd=tmp_path)
@@ -81,24 +109,25 @@ def test_a_data_set_of_ones_own_is_studied() -> None:
 
 @pytest.mark.sampled(5, sweep=5)
 @pytest.mark.parametrize(
-    ("name", "argument", "text"),
+    ("name", "arguments", "text"),
     [
-        ("sklearn", "2", "bp"),
-        ("with_program", "2", "square"),
-        ("pytorch", "1", "garment"),
-        ("hugging_face", "2", "names"),
-        ("lightning", "2", "bp"),
+        ("sklearn", ["2"], "bp"),
+        ("with_program", ["2"], "square"),
+        ("pytorch", ["1"], "garment"),
+        ("hugging_face", ["2", "1"], "slots"),
+        ("lightning", ["2"], "bp"),
     ],
 )
-def test_training_of_ones_own_is_studied(name: str, argument: str, text: str) -> None:
+def test_training_of_ones_own_is_studied(request: pytest.FixtureRequest, name: str, arguments: list[str], text: str) -> None:
     if name in ("hugging_face", "lightning"):
         library = {"hugging_face": "transformers"}.get(name, name)
         if importlib.util.find_spec(library) is None:
             pytest.skip(f"{library} is not installed")
     example = EXAMPLES / f"train_{name}.py"
-    own, _, data = example.read_text().partition("\n\n\ndef sentences")
+    if example.stem in OF_ATIS:
+        request.getfixturevalue("atis")
+    own = example.read_text()
     assert len(own.splitlines()) <= 40
-    assert f"{text}: " in said_by(str(example), argument)
+    assert f"{text}: " in said_by(str(example), *arguments)
     shown = (EXAMPLES.parent / "docs" / "own_training.md").read_text()
     assert own.partition("def train(")[2].partition("if __name__")[0].strip() in shown
-    assert bool(data) is (name == "hugging_face")
