@@ -40,9 +40,19 @@ def losses_of(model: Any, batch: Tensor) -> dict[str, Tensor]:
     """Opposed tasks, so that their gradients conflict."""
     outputs = model(batch)
     return {
-        "up": (outputs["up"].float()[:, 0] - batch.sum(1)).square().mean(),
-        "down": (outputs["down"].float()[:, 0] + batch[:, 0]).abs().mean(),
+        "up": (outputs["up"].to(batch.dtype)[:, 0] - batch.sum(1)).square().mean(),
+        "down": (outputs["down"].to(batch.dtype)[:, 0] + batch[:, 0]).abs().mean(),
     }
+
+
+def losses_with_gaps(model: Any, batch: Tensor) -> dict[str, pt.Loss]:
+    """The same tasks, of which the second one has labels for a third of the rows, which may be none of a batch."""
+    outputs, labeled = model(batch), batch[:, 1] > 0.4
+    up, down = outputs["up"].to(batch.dtype)[:, 0] - batch.sum(1), outputs["down"].to(batch.dtype)[:, 0] + batch[:, 0]
+    losses = {"up": pt.Loss(up.square().sum(), len(batch))}
+    if bool(labeled.any()):
+        losses["down"] = pt.Loss(down[labeled].abs().sum(), int(labeled.sum()))
+    return losses
 
 
 def backward_of(balancer: str, model: nn.Module) -> pt.Backward:
@@ -59,6 +69,7 @@ class Setting:
     parts: int = 1
     bf16: bool = False
     epochs: int = 2
+    gaps: bool = False  # whether "down" has labels for some rows only, and losses have counts
 
 
 @dataclass
@@ -75,10 +86,13 @@ class Trace:
         self.weights = [parameter.detach().clone() for parameter in model.parameters()]
         return self
 
+    def flat(self) -> list[Tensor]:
+        """All tensors."""
+        return [tensor for part in (*self.grads, self.weights) for tensor in part]
+
     def equals(self, other: Trace) -> bool:
         """Whether all bits are the same."""
-        pairs = zip([*self.grads, self.weights], [*other.grads, other.weights], strict=True)
-        return all(torch.equal(a, b) for one, two in pairs for a, b in zip(one, two, strict=True))
+        return all(torch.equal(a, b) for a, b in zip(self.flat(), other.flat(), strict=True))
 
 
 def batches(parts: int) -> Iterator[Sequence[Tensor]]:
@@ -102,7 +116,7 @@ def bare_loop(setting: Setting, *, divide_by: str = "setting") -> Trace:
         for step in batches(setting.parts):
             for number, part in enumerate(step):
                 with torch.autocast("cpu", torch.bfloat16) if setting.bf16 else nullcontext():
-                    losses = losses_of(model, part)
+                    losses: Any = losses_with_gaps(model, part) if setting.gaps else losses_of(model, part)
                 whole = setting.parts if divide_by == "setting" else len(step)
                 left = whole - number if number == len(step) - 1 else 1
                 if whole == 1:

@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 import torch
-from tests.bridges.bare_loop import BALANCERS, TASKS, Net, Setting, Trace, backward_of, bare_loop, batches, losses_of, rows
+from tests.bridges.bare_loop import (
+    BALANCERS,
+    TASKS,
+    Net,
+    Setting,
+    Trace,
+    backward_of,
+    bare_loop,
+    batches,
+    losses_of,
+    losses_with_gaps,
+    rows,
+)
 
 import polytask as pt
 from polytask.bridges import AcceleratedBackward
@@ -28,22 +40,23 @@ def _fresh_state() -> Iterator[None]:
 class Loop:
     """A loop of Accelerate on its own loader."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, batch_size: int = 8, *, wrapped: bool = True) -> None:
         self.setting, self.model = setting, Net()
         self.accelerator = accelerate.Accelerator(
             cpu=True, gradient_accumulation_steps=setting.parts, mixed_precision="bf16" if setting.bf16 else "no"
         )
         self.balanced = AcceleratedBackward(self.accelerator, backward_of(setting.balancer, self.model))
         optimizer = torch.optim.Adam(self.model.parameters(), lr=0.01)
-        loader = torch.utils.data.DataLoader(rows(), batch_size=8)
-        self.prepared, self.optimizer, self.loader = self.accelerator.prepare(self.model, optimizer, loader)
+        loader = torch.utils.data.DataLoader(rows(), batch_size=batch_size)
+        self.optimizer, self.loader = self.accelerator.prepare(optimizer, loader)
+        self.prepared: Any = self.accelerator.prepare(self.model) if wrapped else self.model
         self.trace = Trace([], [])
 
     def epoch(self) -> None:
         for batch in self.loader:
             with self.accelerator.accumulate(self.prepared):
                 with self.accelerator.autocast():
-                    losses = losses_of(self.prepared, batch)
+                    losses = losses_with_gaps(self.prepared, batch) if self.setting.gaps else losses_of(self.prepared, batch)
                 self.balanced(losses)
                 if self.accelerator.sync_gradients:
                     if self.setting.clip is not None:
@@ -108,7 +121,7 @@ def test_micro_batches_of_different_tasks_are_refused() -> None:
 class Stand:
     """What a bridge reads of an accelerator."""
 
-    num_processes, scaler, gradient_accumulation_steps, sync_gradients = 1, None, 1, True
+    num_processes, scaler, gradient_accumulation_steps, sync_gradients, distributed_type = 1, None, 1, True, "NO"
 
     def __init__(self, **changes: Any) -> None:
         vars(self).update(changes)
@@ -117,7 +130,10 @@ class Stand:
         del objects
 
 
-@pytest.mark.parametrize(("changes", "text"), [({"num_processes": 2}, "several processes"), ({"scaler": object()}, "scales losses")])
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [({"num_processes": 2, "distributed_type": "FSDP"}, "a whole network each"), ({"scaler": object()}, "scales losses")],
+)
 def test_what_would_be_wrong_is_refused(changes: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         AcceleratedBackward(Stand(**changes), backward_of("upgrad", Net()))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.bridges.bare_loop import BALANCERS, Net, Setting, Trace, backward_of, bare_loop, losses_of, rows
+from tests.bridges.bare_loop import BALANCERS, Net, Setting, Trace, backward_of, bare_loop, losses_of, losses_with_gaps, rows
 from torch import Tensor
 
 from polytask.bridges import BalancedModule
@@ -46,8 +46,8 @@ def module_of(lightning: Any, setting: Setting) -> Any:
             self.net, self.trace = Net(), Trace([], [])
             self.balance(backward_of(setting.balancer, self.net))
 
-        def task_losses(self, batch: Tensor) -> dict[str, Tensor]:
-            return losses_of(self.net, batch)
+        def task_losses(self, batch: Tensor) -> Any:
+            return losses_with_gaps(self.net, batch) if setting.gaps else losses_of(self.net, batch)
 
         def configure_gradient_clipping(self, optimizer: Any, **given: Any) -> None:
             super().configure_gradient_clipping(optimizer, **given)
@@ -62,12 +62,18 @@ def module_of(lightning: Any, setting: Setting) -> Any:
 def trainer_of(lightning: Any, setting: Setting, folder: Path, **given: Any) -> Any:
     return lightning.Trainer(
         accelerator="cpu",
-        max_epochs=setting.epochs,
         accumulate_grad_batches=setting.parts,
         gradient_clip_val=setting.clip,
         precision="bf16-mixed" if setting.bf16 else "32-true",
         default_root_dir=folder,
-        **{"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False, **given},
+        **{
+            "max_epochs": setting.epochs,
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            **given,
+        },
     )
 
 

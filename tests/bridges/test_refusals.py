@@ -19,7 +19,7 @@ class Module(BalancedModule):
     """A module whose trainer is a stand-in."""
 
     def __init__(self, **trainer: Any) -> None:
-        given = {"world_size": 1, "precision_plugin": SimpleNamespace(scaler=None), **trainer}
+        given = {"world_size": 1, "strategy": SimpleNamespace(model=Net()), "precision_plugin": SimpleNamespace(scaler=None), **trainer}
         self.trainer = SimpleNamespace(**given)
         self.balance(backward_of("upgrad", Net()))
 
@@ -35,7 +35,7 @@ class Trainer(BalancedTrainer):
 
 @pytest.mark.parametrize(
     ("trainer", "text"),
-    [({"world_size": 2}, "all processes"), ({"precision_plugin": SimpleNamespace(scaler=SCALER)}, "scales losses")],
+    [({"world_size": 2}, "a whole network each"), ({"precision_plugin": SimpleNamespace(scaler=SCALER)}, "scales losses")],
 )
 def test_lightning_trainers_that_would_be_wrong(trainer: dict[str, Any], text: str) -> None:
     Module().on_fit_start()
@@ -44,12 +44,13 @@ def test_lightning_trainers_that_would_be_wrong(trainer: dict[str, Any], text: s
 
 
 @pytest.mark.parametrize(
-    ("given", "text"), [({"processes": 2}, "all processes"), ({"devices": 2}, "all processes"), ({"scaler": SCALER}, "scales losses")]
+    ("given", "text"),
+    [({"processes": 2}, "a whole network each"), ({"devices": 2}, "on one device"), ({"scaler": SCALER}, "scales losses")],
 )
 def test_hugging_face_trainers_that_would_be_wrong(given: dict[str, Any], text: str) -> None:
-    Trainer()._check()
+    Trainer()._check(Net())
     with pytest.raises(ConfigError, match=text):
-        Trainer(**given)._check()
+        Trainer(**given)._check(Net())
 
 
 @pytest.mark.parametrize("kind", [BalancedModule, BalancedTrainer])

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from torch import distributed
+
 from polytask.bridges.accumulated_step import AccumulatedStep, Counts, Losses
+from polytask.bridges.loop_processes import check_same_weights
 from polytask.errors import ConfigError
 from polytask.gradients import Backward, Report
 
@@ -19,16 +22,20 @@ class AcceleratedBackward:
                 balanced(losses_of(model, batch))
 
     Accumulation is that of the accelerator (`gradient_accumulation_steps`, see `AccumulatedStep`), and the state of the balancer is part of
-    `accelerator.save_state` and `load_state`. With several processes, give `Backward` their group, `group=torch.distributed.group.WORLD`,
-    and prepare the loader and the optimizer but not the model: `Backward` does the communication.
+    `accelerator.save_state` and `load_state`.
+
+    With several processes, `Backward` acts as one process on the rows of all of them (`AccumulatedStep` says what a task's loss then is),
+    and does the communication; it must know `shared` and `model`. The network may be prepared, which gives all processes the same
+    weights, or not; a prepared one with `find_unused_parameters` is called within `accelerator.no_sync(model)`. FSDP and DeepSpeed are
+    refused.
 
     Args:
         accelerator: Accelerator of the loop.
         backward: Backward pass; with float16, its `scaler` is `accelerator.scaler`.
 
     Raises:
-        ConfigError: The accelerator scales losses and `backward` does not know its scaler, or there are several processes and `backward`
-            does not know their group.
+        ConfigError: The accelerator scales losses and `backward` does not know its scaler; or there are several processes, and they
+            share a network, or `backward` does not know `shared` and `model`.
 
     Example:
         >>> import torch
@@ -46,11 +53,16 @@ class AcceleratedBackward:
         if accelerator.scaler is not None and backward.scaler is not accelerator.scaler:
             remedy = "Write Backward(scaler=accelerator.scaler)"
             raise ConfigError("the accelerator scales losses, which the balancer must not see", where="backward", remedy=remedy)
-        if accelerator.num_processes > 1 and backward.group is None:
-            remedy = "Write Backward(group=torch.distributed.group.WORLD), and do not prepare the model"
-            raise ConfigError("several processes need their group", where="backward", found=accelerator.num_processes, remedy=remedy)
+        if accelerator.num_processes > 1:
+            kind = str(getattr(accelerator.distributed_type, "value", accelerator.distributed_type))
+            if not kind.startswith("MULTI_"):
+                remedy = "Use processes with a whole network each (accelerate launch --multi_gpu or --cpu)"
+                raise ConfigError("several processes need a whole network each", where="accelerator", found=kind, remedy=remedy)
+            if backward.group is None:
+                backward.join(distributed.group.WORLD)
         self.accelerator, self.backward = accelerator, backward
         self._step = None if backward.asks_again else AccumulatedStep(backward)
+        self._compared = False
         accelerator.register_for_checkpointing(self)
 
     def __call__(
@@ -70,8 +82,12 @@ class AcceleratedBackward:
             **given: Other arguments of `Backward`.
 
         Raises:
-            ConfigError: See `Backward`; or the micro-batches of a step have losses of different tasks.
+            ConfigError: See `Backward`; or the micro-batches of a step have losses of different tasks; or several processes begin with
+                different weights.
         """
+        if not self._compared:
+            check_same_weights(self.backward)
+            self._compared = True
         if self._step is None or not isinstance(losses, Mapping):
             return self.backward(losses, batches, counts=counts, **given)
         parts, last = self.accelerator.gradient_accumulation_steps, self.accelerator.sync_gradients

@@ -23,6 +23,9 @@ class AccumulatedStep:
     micro-batch is one unit of k. If the last step of an epoch has fewer micro-batches, it is divided by k all the same, unless the
     library says the smaller number. With `counts`, the labeled units of the whole step, the loss is the mean over these units instead.
 
+    With R processes the loss is the mean over the k · R micro-batches of all of them that have labels of the task, as data-parallel
+    training defines it; where k is 1 and all processes pass `Loss`es, it is the mean over their labeled units.
+
     Args:
         backward: Backward pass of the loop.
 
@@ -37,7 +40,7 @@ class AccumulatedStep:
             raise ConfigError("this balancer evaluates losses more than once, which the library's loop does not", where="balancer",
                               found=found, remedy=remedy)  # fmt: skip
         self.backward = backward
-        self._seen: dict[str, int] = {}  # micro-batches so far, per task
+        self._seen, self._tasks = 0, frozenset[str]()  # micro-batches of this step so far, and their tasks
 
     def take(self, losses: Losses, *, parts: int = 1, last: bool = True, counts: Counts | None = None, **given: Any) -> Report:  # noqa: ANN401
         """Take a micro-batch, and fill `.grad` if it is the last one of the step.
@@ -52,24 +55,34 @@ class AccumulatedStep:
         Raises:
             ConfigError: Without `counts`, the micro-batches of a step have losses of different tasks, or there are more than `parts`.
         """
+        several = self.backward.group is not None
         if counts is not None:
-            return self.backward(losses, counts=counts, **given)
+            waits = several and not last and not any(counts.values())  # a process without labels calls once
+            return Report({}) if waits else self.backward(losses, counts=counts, **given)
+        if several:  # a constant is the loss of an absent task
+            losses = {task: loss for task, loss in losses.items() if isinstance(loss, Loss) or loss.requires_grad}
         if parts == 1:
-            return self.backward(losses, **given)
-        known, self._seen = self._seen, {}  # a step that raises is discarded
-        if known and set(known) != set(losses):
-            found = f"{', '.join(losses) or 'none'} after {', '.join(known)}"
+            return self.backward({task: _with_count(loss) for task, loss in losses.items()} if several else losses, **given)
+        before, known = self._seen, self._tasks
+        self._seen = 0  # a step that raises is discarded
+        self._check_part(losses, parts, before, known, last=last)
+        report = Report({})
+        if losses or last or not several:
+            units = parts - before if last else 1
+            as_units = {task: Loss(_mean(loss), units) for task, loss in losses.items()}
+            report = self.backward(as_units, counts=dict.fromkeys(losses, parts), **given)
+        self._seen, self._tasks = 0 if last else before + 1, frozenset(losses)
+        return report
+
+    @staticmethod
+    def _check_part(losses: Losses, parts: int, before: int, known: frozenset[str], *, last: bool) -> None:
+        if before and known != set(losses):
+            found = f"{', '.join(losses) or 'none'} after {', '.join(sorted(known)) or 'none'}"
             remedy = "Pass counts, the labeled units of the whole step, or draw micro-batches that label the same tasks"
             raise ConfigError("the micro-batches of a step must have losses of the same tasks", where="losses", found=found, remedy=remedy)
-        before = max(known.values(), default=0)
         if not last and before + 1 >= parts:
             remedy = f"The last one of {parts} must be marked as such"
             raise ConfigError("a step has more micro-batches than announced", where="parts", found=before + 2, remedy=remedy)
-        units = parts - before if last else 1
-        as_units = {task: Loss(_mean(loss), units) for task, loss in losses.items()}
-        report = self.backward(as_units, counts=dict.fromkeys(losses, parts), **given)
-        self._seen = {} if last else dict.fromkeys(losses, before + 1)
-        return report
 
 
 class BalancedSteps:
@@ -112,6 +125,10 @@ def sum_of_means(losses: Losses) -> Tensor:
         3.0
     """
     return torch.stack([_mean(loss) for loss in losses.values()]).sum() if losses else torch.zeros(())
+
+
+def _with_count(loss: Tensor | Loss) -> Loss:
+    return loss if isinstance(loss, Loss) else Loss(loss, 1)
 
 
 def _mean(loss: Tensor | Loss) -> Tensor:

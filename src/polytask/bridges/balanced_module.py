@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor
 
 from polytask.bridges.accumulated_step import BalancedSteps, Losses, sum_of_means
+from polytask.bridges.loop_processes import join_wrapped
 from polytask.errors import ConfigError
 from polytask.gradients import Report
 
@@ -44,8 +45,9 @@ class BalancedModule(BalancedSteps, _Module):
     schedulers and callbacks work as always. The state of `Backward` is in the checkpoints of the trainer. Accumulated losses are means over
     micro-batches (`AccumulatedStep`). Losses and weights of each step are logged under the names of `Report.log_values`.
 
-    Data-parallel strategies are refused: they would average gradients that are balanced already. A loop with `Backward(group=…)`
-    does what they are for.
+    With several processes of the strategy `ddp`, `Backward` acts as one process on the rows of all of them (`AccumulatedStep` says what a
+    task's loss then is), and does the communication in the place of `DistributedDataParallel`; it must know `shared` and `model`. Other
+    strategies of several processes are refused: they split the network, or average gradients that are balanced already.
 
     Example:
         >>> import torch
@@ -87,16 +89,14 @@ class BalancedModule(BalancedSteps, _Module):
         self.log_dict(report.log_values())
 
     def on_fit_start(self) -> None:
-        """Check that the balancer sees what it needs.
+        """Join the other processes of the trainer, and check that the balancer sees what it needs.
 
         Raises:
-            ConfigError: The trainer has several processes, or scales losses and `Backward` does not know its scaler.
+            ConfigError: The trainer's processes are not those of `ddp`, or `Backward` does not know `shared` and `model`, which several
+                processes need; or the trainer scales losses and `Backward` does not know its scaler.
         """
         if self.trainer.world_size > 1:
-            remedy = "Use a loop with Backward(group=...), such as examples/several_processes.py"
-            raise ConfigError(
-                "a balancer needs the gradients of all processes", where="Trainer", found=self.trainer.world_size, remedy=remedy
-            )
+            join_wrapped(self.balanced, self.trainer.strategy.model, "Trainer(strategy=...)")
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         if scaler is not None and self.balanced.scaler is not scaler:
             remedy = "Write Trainer(plugins=MixedPrecision('16-mixed', 'cuda', scaler)) and Backward(scaler=scaler)"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor, nn
 
 from polytask.bridges.accumulated_step import BalancedSteps, Counts, Losses, sum_of_means
+from polytask.bridges.loop_processes import join_wrapped
 from polytask.errors import ConfigError
 from polytask.storage import has_state, load_state, save_state
 
@@ -56,6 +57,10 @@ class BalancedTrainer(BalancedSteps, _Trainer):
     checkpoints. Accumulated losses are means over micro-batches (`AccumulatedStep`), or over labeled units if `labeled_units` counts them.
     Evaluation reports the sum of the losses if `label_names` of the arguments says which inputs are labels.
 
+    With several processes (`torchrun`, `accelerate launch`), `Backward` acts as one process on the rows of all of them (`AccumulatedStep`
+    says what a task's loss then is), and does the communication in the place of `DistributedDataParallel`; it must know `shared` and
+    `model`. FSDP, DeepSpeed and several devices in one process are refused.
+
     Example:
         >>> import torch
         >>> from polytask.gradients import Backward
@@ -102,10 +107,12 @@ class BalancedTrainer(BalancedSteps, _Trainer):
         """Take a micro-batch: forward in the trainer's precision, and the balancer's backward pass.
 
         Raises:
-            ConfigError: There are several processes or devices, or the micro-batches of a step have losses of different tasks.
+            ConfigError: There are several devices in one process, or processes that do not use `DistributedDataParallel`; or the
+                trainer scales losses and `Backward` does not know its scaler; or the micro-batches of a step have losses of different
+                tasks.
         """
         del num_items_in_batch
-        self._check()
+        self._check(model)
         model.train()
         with self.compute_loss_context_manager():
             losses = self.task_losses(model, self._prepare_inputs(inputs))
@@ -113,10 +120,12 @@ class BalancedTrainer(BalancedSteps, _Trainer):
         self._steps().take(losses, parts=parts, last=last, counts=self._counts)
         return sum_of_means(losses).detach() / parts
 
-    def _check(self) -> None:
-        if self.accelerator.num_processes > 1 or self.args.n_gpu > 1:
-            found, remedy = self.accelerator.num_processes, "Use a loop with Backward(group=...), such as examples/several_processes.py"
-            raise ConfigError("a balancer needs the gradients of all processes", where="Trainer", found=found, remedy=remedy)
+    def _check(self, model: nn.Module) -> None:
+        if self.args.n_gpu > 1:
+            remedy = "Start a process per device: torchrun --nproc-per-node"
+            raise ConfigError("a process balances on one device", where="Trainer", found=self.args.n_gpu, remedy=remedy)
+        if self.accelerator.num_processes > 1:
+            join_wrapped(self.balanced, model, "Trainer")
         if self.accelerator.scaler is not None and self.balanced.scaler is not self.accelerator.scaler:
             remedy = "Write Backward(scaler=trainer.accelerator.scaler), or use bf16"
             raise ConfigError("the trainer scales losses, which the balancer must not see", where="fp16", remedy=remedy)

@@ -26,27 +26,17 @@ from polytask.gradients.call_checks import (
     tell_of_missing_tasks,
     tell_of_repeated_call,
 )
-from polytask.gradients.lookahead_evaluator import (
-    Closure,
-    LookaheadEvaluator,
-    PostStepLosses,
-    ReplayableBatch,
-    mean_losses,
-    numbered_leaves,
-    united_losses,
-)
+from polytask.gradients.lookahead_evaluator import Closure, PostStepLosses, ReplayableBatch, united_losses
 from polytask.gradients.loss_accumulator import Counts, Losses, agree_on_counts
 from polytask.gradients.primitives.communicator import communicator_of
 from polytask.gradients.primitives.flat_params import FlatParameters
-from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.primitives.reachability import Shared, named_shared
 from polytask.gradients.primitives.scoped_state import NO_AUTOCAST, autocast_as
 from polytask.gradients.step_context import StepContext
 from polytask.gradients.step_policy import NonFinite, Outside, StepPolicy, Unsolved
 from polytask.gradients.step_report import Report
-from polytask.gradients.strategies.multi_batch import MultiBatch
 from polytask.gradients.strategies.penalty import take_unlabeled
-from polytask.gradients.strategy_choice import ROUTES, Route, choose_strategy, closure_needed, explain_route
+from polytask.gradients.strategy_choice import ROUTES, Route, choose_strategy, closure_needed, compare_batches, explain_route
 from polytask.registry.suggestion import check_choice
 
 Features = Tensor | Sequence[Tensor] | None
@@ -171,6 +161,23 @@ class Backward:
         if self.balancer.remembers_gradients:
             raise ConfigError("the balancer stores gradients of other parameters", where="share", found=type(self.balancer).__name__)
         self._context, self._current = self._context_of(shared), None
+
+    def join(self, group: ProcessGroup) -> None:
+        """Take all further steps together with other processes, in loops that know them only when training starts.
+
+        Args:
+            group: Process group whose processes hold parts of the batch, and the same state of the balancer.
+
+        Raises:
+            ConfigError: A step is not complete, or the shared parameters or the model are not known.
+        """
+        if self._current is not None:
+            raise ConfigError("the current step must be complete", where="join", remedy="Finish its micro-batches first")
+        known = self._context.shared
+        check_construction(self.tasks, None if known is None else known.parameters, self.model, self.scaler, group)
+        last_weights, self.group = self._context.last_weights, group
+        self._context = self._context_of({} if known is None else dict(zip(known.names, known.parameters, strict=True)))
+        self._context.last_weights = last_weights
 
     def __call__(
         self,
@@ -338,13 +345,5 @@ class Backward:
         agreed = [agree_on_counts(tasks, batch.losses, None, communicator).counts for batch in replayable]
         counts: list[Counts | None] = [count if communicator.distributed else None for count in agreed]
         losses = united_losses(replayable, counts, self.balancer.step_batches)
-
-        def choose(accumulator: GradAccumulator, whole: bool) -> MultiBatch:
-            del whole
-            parts = [mean_losses(batch.losses, count) for batch, count in zip(replayable, counts, strict=True)]
-            named = self.model.named_parameters() if self.model is not None else numbered_leaves(parts, self._context.shared).items()
-            trained = {name: parameter for name, parameter in named if parameter.requires_grad}
-            lookahead = LookaheadEvaluator(self._context, replayable, parts, counts, trained)
-            return MultiBatch(self._context, accumulator, parts, lookahead)
-
+        choose = compare_batches(self._context, replayable, counts, self.model)
         return self._take(losses, choose, penalty, None, retain_graph=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -9,11 +10,14 @@ from torch import nn
 
 from polytask.balancing import Balancer, CrossGramian, Gramian, Jacobian, Lookahead, Losses, Needs, Norms, Nothing, Representations
 from polytask.errors import ConfigError
+from polytask.gradients.lookahead_evaluator import LookaheadEvaluator, ReplayableBatch, mean_losses, numbered_leaves
+from polytask.gradients.loss_accumulator import Counts
 from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.grad_accumulator import GradAccumulator
 from polytask.gradients.primitives.head_vjp import Features
 from polytask.gradients.step_context import StepContext
 from polytask.gradients.strategies.base import GradientStrategy
+from polytask.gradients.strategies.multi_batch import MultiBatch
 from polytask.gradients.strategies.per_task import PerTask
 from polytask.gradients.strategies.representation import ThroughRepresentation
 from polytask.gradients.strategies.weighted_sum import WeightedSum
@@ -55,6 +59,28 @@ def choose_strategy(
         wanted = None if needs.tasks is None else frozenset(needs.tasks)
         return PerTask(context, accumulator, needs.groups, wanted=wanted, features=features)
     return PerTask(context, accumulator, features=features, last=last_norms)
+
+
+def compare_batches(
+    context: StepContext, replayable: Sequence[ReplayableBatch], counts: Sequence[Counts | None], model: nn.Module | None
+) -> Callable[[GradAccumulator, bool], GradientStrategy]:
+    """Return the choice of strategy for a step with several batches, or with losses at other values of the parameters.
+
+    Args:
+        context: State shared by all steps.
+        replayable: Batches whose losses can be evaluated again.
+        counts: Labeled units per task of each batch in all processes; `None` for a single process.
+        model: The network, if it is known.
+    """
+
+    def choose(accumulator: GradAccumulator, whole: bool) -> GradientStrategy:
+        del whole
+        parts = [mean_losses(batch.losses, count) for batch, count in zip(replayable, counts, strict=True)]
+        named = model.named_parameters() if model is not None else numbered_leaves(parts, context.shared).items()
+        trained = {name: parameter for name, parameter in named if parameter.requires_grad}
+        return MultiBatch(context, accumulator, parts, LookaheadEvaluator(context, replayable, parts, counts, trained))
+
+    return choose
 
 
 def closure_needed() -> ConfigError:
