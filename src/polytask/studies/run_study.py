@@ -42,6 +42,7 @@ from polytask.studies.tables.accepted_arms import with_arms_of_tables
 from polytask.studies.tuning.arm_selection import RaceResult, race_seed, read_race_result, run_race, write_race_result
 from polytask.studies.tuning.trial_runner import TrialRunner
 from polytask.tasks import Task, check_tasks
+from polytask.training.preparation.known_sources import known_sources
 
 STEPS_PER_COSINE = 15
 """Steps per task between two measurements of the cosines of task gradients, with any balancer; measuring takes 5 % of the time."""
@@ -90,14 +91,15 @@ class Study:
         config: StudyConfig | None = None,
         **choices: Any,  # noqa: ANN401 - fields of StudyConfig
     ) -> None:
-        self.sources, self.tasks = check_sources(sources), check_tasks(tasks)
+        given_sources, self.tasks = check_sources(sources), check_tasks(tasks)
+        self.sources = known_sources(given_sources, self.tasks)
         given = {name: value for name, value in {"arms": arms, "seeds": seeds}.items() if value is not None} | choices
         if config is not None and given:
             remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
             raise ConfigError("options must not be given in addition to `config`", where="study", found=", ".join(given), remedy=remedy)
         reject_command_options(given, "study")
         self.config = with_preset(checked(StudyConfig, given, where="study") if config is None else config, self.sources, self.tasks)
-        self._rows = StudyRows.of(self.config, sources, test)
+        self._rows = StudyRows.of(self.config, sources, self.tasks, test)
         self.names = tuple(task.name for task in self.tasks)
         if len(self.names) < 2:
             raise ConfigError(
@@ -224,7 +226,7 @@ class Study:
             progress(StudyProgress(len(jobs), most, stage="testing"))
             opened = (TestRows(rows.seeds, rows.load_test, own) for rows, own in self._contexts(config, context, config.seeds[start:end]))
             looks.append(_test(folder, own, opened, len(looks) + 1, config.workers or 1))
-            units = self._rows.train_units(self.tasks)
+            units = self._rows.train_units()
             study = TestedStudy(config, self.tasks, arms, every, raced, jobs, HeldOutResults.joined(looks), units)
             if end == len(config.seeds):
                 break

@@ -107,6 +107,8 @@ class Task(Component, ABC):
     """Chart that a report draws of the predictions."""
     flag_column: ClassVar[FlagColumn | None] = None
     """Second column of a table that the labels are made with; `None` if there is none."""
+    written_if_set: ClassVar[tuple[str, ...]] = ()
+    """Options that files leave out while they are `None`, so that the files of tasks without them are those of earlier versions."""
 
     def __post_init__(self) -> None:
         if not self.name or not isinstance(self.name, str):
@@ -181,9 +183,13 @@ class Task(Component, ABC):
     def metric_targets(self, labels: Array) -> Array:
         """Return original labels (N,), none of them missing, in the encoding of predictions."""
 
+    def known_labels(self, labels: Array) -> Array:
+        """Return original labels with those missing that the task ignores; by default unchanged."""
+        return labels
+
     def labeled_rows(self, labels: Array) -> NDArray[np.bool_]:
         """Return a mask (N,) that is True for rows with a label; with labels per token, at least one."""
-        there = has_label(labels)
+        there = has_label(self.known_labels(labels))
         return np.asarray(there.any(axis=1) if self.per_token else there, dtype=np.bool_)
 
     @abstractmethod
@@ -275,6 +281,7 @@ class Task(Component, ABC):
     def to_dict(self) -> dict[str, object]:
         """Return plain data from which `task_from_dict` builds the same task."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {name: value for name, value in values.items() if value is not None or name not in self.written_if_set}
         return {"kind": written_name(spec_of(type(self), "task kind"))} | {
             name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
         }

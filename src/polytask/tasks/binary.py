@@ -32,10 +32,12 @@ class Binary(ClassTask):
         classes: Original labels of the negative (0) and the positive class (1).
         positive_weight: Weight w of the positive class, a number above 0; "balanced" for negatives / positives, which `fitted`
             counts in the training labels; `None` for no weight.
+        ignore_index: Label that means that there is none, such as -100; it counts as a missing label everywhere. `None` if there is no
+            such label.
         label_smoothing: Label smoothing ε in [0, 1).
 
     Raises:
-        ConfigError: There are not exactly two different classes, or the weight or the smoothing is invalid.
+        ConfigError: There are not exactly two different classes, or the weight, the smoothing or the ignored label is invalid.
 
     Example:
         >>> task = Binary(name="churn", classes=("stays", "leaves"), positive_weight="balanced")
@@ -56,7 +58,7 @@ class Binary(ClassTask):
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
-        object.__setattr__(self, "classes", validated_classes(self.name, self.classes, min_classes=2))
+        object.__setattr__(self, "classes", validated_classes(self.name, self.classes, min_classes=2, ignored=self.ignore_index))
         if len(self.classes) != 2:
             raise ConfigError("a binary task must have two classes", where=f"task {self.name!r}", found=_list_classes(self.classes))
         if self.positive_weight is not None and self.positive_weight != BALANCED:

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
 from polytask.tasks.base import LabelType, Targets, Task, has_label
+from polytask.tasks.ignored_labels import check_ignore_index, mask_ignored
 from polytask.tasks.metric import Predictions
 from polytask.tasks.prediction_parsing import class_codes, codes_in_order
 from polytask.tasks.tabular_learning import TabularLearning
 
 Array = NDArray[Any]
 Label = int | float | str | bool
+USUAL_MARKS = (-100, -1, 255)
+"""Numbers that usually mark a missing label: PyTorch's default, scikit-learn's, and the largest byte."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +30,13 @@ class ClassTask(Task, ABC):
 
     Attributes:
         classes: Original labels, in the order of their codes.
+        ignore_index: Label that means that there is none, such as -100 or 255; `None` if there is no such label.
     """
 
     classes: tuple[Label, ...]
+    ignore_index: Label | None = None
 
+    written_if_set: ClassVar[tuple[str, ...]] = ("ignore_index",)
     label_type: ClassVar[LabelType] = LabelType.CLASS
 
     def encode(self, labels: Array) -> Targets:
@@ -39,7 +45,11 @@ class ClassTask(Task, ABC):
         Raises:
             DataError: A label is none of the classes.
         """
-        return encode_classes(self.name, self.classes, labels)
+        return encode_classes(self.name, self.classes, self.known_labels(labels))
+
+    def known_labels(self, labels: Array) -> Array:
+        """Return the labels with those that equal `ignore_index` missing."""
+        return mask_ignored(labels, self.ignore_index)
 
     def decode(self, values: Array) -> Array:
         """Decode class codes to original labels."""
@@ -75,9 +85,10 @@ class ClassTask(Task, ABC):
 
     @classmethod
     def options_from_labels(cls, target: str, labels: Array, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the classes, all different labels in order, unless they are given."""
+        """Return the classes, all different labels in order but the ignored one, unless they are given."""
         del target
-        return {} if "classes" in options else {"classes": distinct_labels(labels[has_label(labels)].tolist())}
+        known = mask_ignored(labels, options.get("ignore_index"))
+        return {} if "classes" in options else {"classes": distinct_labels(known[has_label(known)].tolist())}
 
     @classmethod
     def read_predictions(cls, task: str, frame: pd.DataFrame, classes: Sequence[Any] | None = None) -> tuple[Array, Array]:
@@ -99,11 +110,11 @@ def distinct_labels(labels: Iterable[Any]) -> tuple[Any, ...]:
         return tuple(sorted(plain, key=lambda label: (type(label).__name__, str(label))))
 
 
-def validated_classes(task: str, classes: tuple[Any, ...], *, min_classes: int) -> tuple[Label, ...]:
+def validated_classes(task: str, classes: tuple[Any, ...], *, min_classes: int, ignored: object = None) -> tuple[Label, ...]:
     """Return the classes as plain Python values.
 
     Raises:
-        ConfigError: There are too few classes, a class is repeated, or a class is a missing value.
+        ConfigError: There are too few classes, a class is repeated or is a missing value, or the ignored label is a class.
     """
     plain = tuple(value.item() if isinstance(value, np.generic) else value for value in classes)
     if len(plain) < min_classes:
@@ -112,6 +123,7 @@ def validated_classes(task: str, classes: tuple[Any, ...], *, min_classes: int) 
         raise ConfigError("classes must not contain NaN or None, which mean a missing label", where=f"task {task!r}", found=plain)
     if len(set(plain)) < len(plain):
         raise ConfigError("classes must be unique", where=f"task {task!r}", found=plain)
+    check_ignore_index(f"task {task!r}, ignore_index", ignored, plain)
     return plain
 
 
@@ -127,11 +139,13 @@ def encode_classes(task: str, classes: tuple[Label, ...], labels: Array) -> Targ
     codes = pd.Index(list(classes), dtype=object).get_indexer(pd.Index(labels, dtype=object))
     foreign = np.flatnonzero(labeled & (codes < 0))
     if len(foreign):
+        found = labels[foreign[0]].item() if isinstance(labels[foreign[0]], np.generic) else labels[foreign[0]]
+        marks = f". If it marks a missing label: ignore_index={found:g}" if found in USUAL_MARKS else ""
         raise DataError(
             f"every label must be one of the {len(classes)} classes",
             where=f"task {task!r}, row {foreign[0] + 1}",
-            found=repr(labels[foreign[0]].item() if isinstance(labels[foreign[0]], np.generic) else labels[foreign[0]]),
-            remedy=f"Known classes: {', '.join(map(str, classes[:12]))}{' …' if len(classes) > 12 else ''}",
+            found=repr(found),
+            remedy=f"Known classes: {', '.join(map(str, classes[:12]))}{' …' if len(classes) > 12 else ''}{marks}",
         )
     return Targets(np.where(labeled, codes, 0).astype(np.int64), labeled)
 

@@ -35,10 +35,12 @@ class Multiclass(ClassTask):
         classes: Original labels, in the order of the head's outputs.
         class_weights: One weight above 0 per class, in the order of `classes`; "balanced" for n / (C n_c), which `fitted` computes
             from the n training labels, n_c of them of class c (a class without labels gets 1); `None` for no weights.
+        ignore_index: Label that means that there is none, such as -100; it counts as a missing label everywhere. `None` if there is no
+            such label.
         label_smoothing: Label smoothing ε in [0, 1).
 
     Raises:
-        ConfigError: There are fewer than two classes, a class is repeated, or the weights or the smoothing are invalid.
+        ConfigError: There are fewer than two classes, a class is repeated, or the weights, the smoothing or the ignored label are invalid.
 
     Example:
         >>> task = Multiclass(name="garment", classes=("shirt", "shoe", "bag"))
@@ -59,7 +61,7 @@ class Multiclass(ClassTask):
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
-        object.__setattr__(self, "classes", validated_classes(self.name, self.classes, min_classes=2))
+        object.__setattr__(self, "classes", validated_classes(self.name, self.classes, min_classes=2, ignored=self.ignore_index))
         object.__setattr__(self, "class_weights", self._checked_weights())
         object.__setattr__(self, "label_smoothing", validated_smoothing(self.name, self.label_smoothing))
 

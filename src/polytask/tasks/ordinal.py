@@ -34,9 +34,11 @@ class Ordinal(ClassTask):
 
     Attributes:
         classes: Original labels, from the lowest to the highest.
+        ignore_index: Label that means that there is none, such as -100; it counts as a missing label everywhere. `None` if there is no
+            such label.
 
     Raises:
-        ConfigError: There are fewer than two classes, or a class is repeated.
+        ConfigError: There are fewer than two classes, a class is repeated, or the ignored label is a class.
 
     Example:
         >>> import torch
@@ -52,7 +54,7 @@ class Ordinal(ClassTask):
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
-        object.__setattr__(self, "classes", validated_classes(self.name, self.classes, min_classes=2))
+        object.__setattr__(self, "classes", validated_classes(self.name, self.classes, min_classes=2, ignored=self.ignore_index))
 
     @property
     def outputs(self) -> int:

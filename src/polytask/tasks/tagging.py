@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from polytask.errors import ConfigError
 from polytask.tasks.base import LabelType, Targets, Task, has_label
 from polytask.tasks.class_labels import Array, Label, decode_classes, encode_classes, validated_classes
+from polytask.tasks.ignored_labels import mask_ignored
 from polytask.tasks.metric import Predictions
 from polytask.tasks.prediction_parsing import texts_in
 
@@ -34,9 +35,11 @@ class Tagging(Task):
 
     Attributes:
         classes: Tags in the order of the head's outputs, as strings without whitespace.
+        ignore_index: Label of tokens without a tag, such as "X" or -100; it counts as a missing label everywhere. `None` if there is no
+            such label.
 
     Raises:
-        ConfigError: There are fewer than two tags, or a tag is repeated, contains whitespace, or is `-`.
+        ConfigError: There are fewer than two tags, or a tag is repeated, contains whitespace, is `-`, or is the ignored label.
 
     Example:
         >>> task = Tagging(name="slots", classes=("O", "B-city", "I-city"))
@@ -46,7 +49,9 @@ class Tagging(Task):
     """
 
     classes: tuple[Label, ...]
+    ignore_index: Label | None = None
 
+    written_if_set: ClassVar[tuple[str, ...]] = ("ignore_index",)
     kind: ClassVar[str] = "tagging"
     metrics: ClassVar[tuple[str, ...]] = ("entity-f1", "entity-precision", "entity-recall", "token-accuracy")
     label_type: ClassVar[LabelType] = LabelType.SEQUENCE
@@ -54,7 +59,7 @@ class Tagging(Task):
 
     def __post_init__(self) -> None:
         Task.__post_init__(self)
-        tags = tuple(map(str, validated_classes(self.name, self.classes, min_classes=2)))
+        tags = tuple(map(str, validated_classes(self.name, self.classes, min_classes=2, ignored=self.ignore_index)))
         for tag in tags:
             if tag.split() != [tag] or tag == NO_TAG:
                 raise ConfigError(f"a tag must be one word other than {NO_TAG}", where=f"task {self.name!r}", found=repr(tag))
@@ -71,9 +76,13 @@ class Tagging(Task):
         Raises:
             DataError: A label is none of the tags.
         """
-        found = encode_classes(self.name, self.classes, np.asarray(labels).ravel())
+        found = encode_classes(self.name, self.classes, self.known_labels(labels).ravel())
         shape = np.shape(labels)
         return Targets(found.values.reshape(shape), found.labeled.reshape(shape))
+
+    def known_labels(self, labels: Array) -> Array:
+        """Return the labels with those that equal `ignore_index` missing."""
+        return mask_ignored(labels, self.ignore_index)
 
     def decode(self, values: Array) -> Array:
         """Return the predictions, which are strings of tags already."""
@@ -81,7 +90,8 @@ class Tagging(Task):
 
     def metric_targets(self, labels: Array) -> Array:
         """Return the tags of every row as one string (N,), with `-` for tokens without a label before the last labeled one."""
-        return _joined(np.asarray(labels), has_label(labels))
+        known = self.known_labels(labels)
+        return _joined(known, has_label(known))
 
     def loss_per_unit(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Compute the cross-entropy, in nats."""

@@ -18,7 +18,7 @@ from polytask.data.reading import check_features, check_targets, open_table
 from polytask.data.reading.error_locations import location
 from polytask.data.splitting.time_and_column_split import split_by_column, split_by_time
 from polytask.datasets.tables.infer_task import kind_called
-from polytask.datasets.tables.survival_targets import event_column, labels_of_target
+from polytask.datasets.tables.survival_targets import event_column, ignored_label, labels_of_target
 from polytask.errors import Complaints, ConfigError, DataError, error_location
 from polytask.options import TableOptions
 from polytask.registry.suggestion import nearest
@@ -135,7 +135,9 @@ class LabeledTable:
         kinds = {target: "category" for target, label in types.items() if label is LabelType.CLASS}
         # Skip targets with event columns, and sets of labels, which may well occur only once.
         plain = [target for target in targets if not self.events[target] and types.get(target) is not LabelType.SET]
-        found = check_targets(self.special, plain, {**self.file.kinds, **kinds}, where) if plain else []
+        ignoring = [target for target, kind in self.options.targets.items() if kind is not None and ignored_label(kind) is not None]
+        known = self.special.assign(**{target: self.labels[target] for target in ignoring})
+        found = check_targets(known, plain, {**self.file.kinds, **kinds}, where) if plain else []
         sample = next(self.chunks())[[*self.features, *plain]]  # the first chunk suffices for warnings
         odd = check_features(sample, plain, where, self.options.text)
         return [*(f"{where}: {warning}" for warning in self.file.warnings), *found, *odd]

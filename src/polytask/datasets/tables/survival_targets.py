@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from polytask.data.preprocessing.columns import BooleanColumn
 from polytask.datasets.tables.infer_task import column_labels, kind_called, read_kind
 from polytask.tasks import Task
+from polytask.tasks.ignored_labels import check_ignore_index, mask_ignored
 
 Array = NDArray[Any]
 
@@ -29,8 +30,25 @@ def event_column(kind: str | type[Task] | None, where: str = "") -> str | None:
     return str(options[flag.option]) if flag is not None and flag.option in options else None
 
 
+def ignored_label(kind: str) -> Any:  # noqa: ANN401 - a label of any type
+    """Return the label that a kind such as `multiclass(ignore_index=-1)` ignores; `None` if it ignores none.
+
+    Raises:
+        ConfigError: The kind does not exist, or what it ignores is not a label.
+
+    Example:
+        >>> ignored_label("multiclass(ignore_index=-1)"), ignored_label("regression")
+        (-1, None)
+    """
+    ignored = read_kind(kind)[1].get("ignore_index")
+    check_ignore_index(f"kind {kind!r}, ignore_index", ignored)
+    return ignored
+
+
 def labels_of_target(table: pd.DataFrame, target: str, kind: str | None) -> Array:
     """Return the labels of a target (N,), combined with the event column if its kind names one, as in `survival(event=died)`.
+
+    Labels that the kind ignores, as in `multiclass(ignore_index=-1)`, are missing.
 
     Args:
         table: Table with the target and event columns.
@@ -40,9 +58,11 @@ def labels_of_target(table: pd.DataFrame, target: str, kind: str | None) -> Arra
     Raises:
         DataError: A column cannot hold labels, or the two columns do not match.
     """
-    column = event_column(kind)
-    if kind is None or column is None:
+    if kind is None:
         return column_labels(table[target])
+    column = event_column(kind)
+    if column is None:
+        return mask_ignored(column_labels(table[target]), ignored_label(kind))
     flags = BooleanColumn(column).encode(table[column])[:, 0]
     flag = kind_called(kind).flag_column
     labels = column_labels(table[target])
@@ -71,8 +91,10 @@ def labels_of_columns(table: pd.DataFrame, kinds: Mapping[str, str | type[Task] 
         DataError: A column cannot hold labels.
     """
     events = event_columns(kinds)
-    return {
-        str(name): labels_of_target(table, str(name), str(kinds[name]) if name in events else None)
-        for name in table
-        if name not in set(events.values())
-    }
+    found = {}
+    for name in map(str, table):
+        if name not in set(events.values()):
+            kind = kinds.get(name)
+            labels = labels_of_target(table, name, kind if isinstance(kind, str) else None)
+            found[name] = kind.known_labels(labels) if isinstance(kind, Task) else labels
+    return found

@@ -40,6 +40,7 @@ from polytask.studies.setup.run_folder import RunFolder, write_dataframe
 from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.spec.run_logger import run_logger
 from polytask.tasks import Task, check_tasks
+from polytask.training.preparation.known_sources import known_sources
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def relate_tasks(
         remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
         raise ConfigError("options must not be given in addition to `config`", where="relate", found=found, remedy=remedy)
     sources, tasks = check_sources(sources), check_tasks(tasks)
+    sources = known_sources(sources, tasks)
     reject_command_options(choices, "relate")
     requested = with_preset(checked(RelateConfig, choices, where="relate") if config is None else config, sources, tasks)
     check_relate_config(requested, sources, tasks)

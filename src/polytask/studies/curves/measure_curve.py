@@ -24,6 +24,7 @@ from polytask.studies.setup.start_run import start_or_resume
 from polytask.studies.spec.arms import ResolvedArm, parse_arms
 from polytask.studies.tables.accepted_arms import check_networks
 from polytask.tasks import Task, check_tasks
+from polytask.training.preparation.known_sources import known_sources
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def measure_curve(
         raise ConfigError("a curve needs test rows", where="test", remedy="Pass test=, a function that loads the test sources")
     reject_command_options(choices, "curve")
     sources, tasks = check_sources(sources), check_tasks(tasks)
+    sources = known_sources(sources, tasks)
     given = checked(CurveConfig, choices, where="curve") if config is None else config
     requested = _keeping_last(with_preset(given, sources, tasks), given)
     arms = _checked_arms(requested, [task.name for task in tasks])

@@ -30,6 +30,7 @@ from polytask.tasks.base import has_label, task_from_dict
 from polytask.training import PreparedSource, prepare_source
 from polytask.training.hardware import torch_threads
 from polytask.training.inference import join_outcomes, task_outcome
+from polytask.training.preparation.known_sources import known_sources
 
 _LOG = logging.getLogger("polytask")
 SourceOutcome = tuple[Source, NDArray[np.bool_] | None, Task, Outcome]
@@ -128,6 +129,7 @@ def open_test_data(finished: FinishedJobs, rows: Iterable[TestRows], openings_fi
 
 def _test_networks(found: Sequence[Job], sources: tuple[Source, ...], folder: Path, context: JobContext, workers: int) -> HeldOutResults:
     """Predict test rows with the networks of their seeds."""
+    sources = known_sources(sources, context.tasks)
     check_every_task_has_test_rows(sources, context)
     check_shapes(sources, context)
     check_common_rows(sources, context)

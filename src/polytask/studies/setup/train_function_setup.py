@@ -15,6 +15,7 @@ from polytask.studies.execution.function_fit import TrainFunction, rows_digest
 from polytask.studies.execution.job_training import JobContext
 from polytask.studies.results.open_test_data import check_common_rows, check_every_task_has_test_rows, check_shapes
 from polytask.studies.spec.arms import JOINT, SINGLE, ResolvedArm
+from polytask.training.preparation.known_sources import known_sources
 
 _PARTS = ("architecture", "encoder")
 
@@ -43,7 +44,7 @@ def with_train_function(
         if source.transform is not None:
             what, remedy = "a training function changes its batches itself", "Leave transform= out"
             raise ConfigError(what, where=f"source {source.name!r}, transform", found=described(source.transform), remedy=remedy)
-    sources = check_sources(load_test(), "test")
+    sources = known_sources(check_sources(load_test(), "test"), context.tasks)
     named = [source.name for source in sources]
     for name in named:
         if named.count(name) > 1:

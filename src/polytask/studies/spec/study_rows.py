@@ -11,6 +11,7 @@ from polytask.errors import ConfigError
 from polytask.options import StudyConfig
 from polytask.tasks import Task
 from polytask.tasks.base import has_label
+from polytask.training.preparation.known_sources import known_sources
 
 LoadTest = Callable[[], tuple[Source, ...]]
 
@@ -37,38 +38,41 @@ class StudyRows:
     Attributes:
         sources: Training sources; all rows if they are divided anew for every seed.
         load_test: Function that loads the test sources of all seeds.
+        tasks: Tasks, whose labels are those of missing ones where they are to be ignored.
         folds: Number of folds; `None` without a cross-validation.
         divide: Function that divides the rows anew for a split.
     """
 
     sources: tuple[Source, ...]
     load_test: LoadTest
+    tasks: tuple[Task, ...]
     folds: int | None = None
     divide: Divide | None = None
 
     @classmethod
-    def of(cls, config: StudyConfig, sources: Sequence[Source], test: LoadTest | None) -> StudyRows:
+    def of(cls, config: StudyConfig, sources: Sequence[Source], tasks: tuple[Task, ...], test: LoadTest | None) -> StudyRows:
         """Return the rows of a study.
 
         Args:
             config: Configuration, which says whether the study is a cross-validation.
             sources: Training sources. `Sources` also load their test rows, or divide their rows.
+            tasks: Tasks to learn.
             test: Function that loads the test sources; by default that of `sources`.
 
         Raises:
             ConfigError: There are no test rows, or there are some although every row is to be tested in its turn.
         """
-        training = check_sources(sources)
+        training = known_sources(check_sources(sources), tasks)
         known = sources if isinstance(sources, Sources) else Sources(training)
         if config.folds is None:
             load_test = test or known.open_test
             if load_test is None:
                 raise ConfigError("a study needs test rows", where="test", remedy="Pass test=, a function that loads the test sources")
-            return cls(training, load_test)
+            return cls(training, load_test, tasks)
         if test is not None or (known.open_test is not None and known.divide is None):
             remedy = "Leave out the test rows, or leave out folds"
             raise ConfigError("a cross-validation tests every row in its turn", where="folds", found="test rows", remedy=remedy)
-        return cls(training, lambda: training, config.folds, known.divide or divide_rows(training))
+        return cls(training, lambda: training, tasks, config.folds, known.divide or divide_rows(training))
 
     def parts(self, seeds: Sequence[int]) -> Iterator[SeedRows]:
         """Yield the rows of seeds: all of them together, or one after the other if each is a split of a cross-validation.
@@ -82,13 +86,13 @@ class StudyRows:
         for seed in seeds:
             divided = self.divide(Fold(self.folds, seed))
             if divided.open_test is not None:
-                yield SeedRows((seed,), divided.training, divided.open_test)
+                yield SeedRows((seed,), known_sources(divided.training, self.tasks), divided.open_test)
 
-    def train_units(self, tasks: Sequence[Task]) -> dict[str, int] | None:
+    def train_units(self) -> dict[str, int] | None:
         """Return the number of labeled training rows of a split, per task; `None` without a cross-validation."""
         if self.folds is None:
             return None
-        labeled = {task.name: sum(_labeled_rows(source, task.name) for source in self.sources) for task in tasks}
+        labeled = {task.name: sum(_labeled_rows(source, task.name) for source in self.sources) for task in self.tasks}
         return {name: max(1, round(rows * (self.folds - 1) / self.folds)) for name, rows in labeled.items()}
 
 

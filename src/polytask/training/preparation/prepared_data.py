@@ -20,6 +20,7 @@ from polytask.seeds import derive_seed
 from polytask.tasks import Task
 from polytask.tasks.base import has_label
 from polytask.training.preparation.batch import Batch
+from polytask.training.preparation.known_sources import known_sources
 from polytask.training.preparation.label_checks import check_labels
 from polytask.training.preparation.label_share import ALL_LABELS, LabelShare
 
@@ -102,7 +103,7 @@ def prepare_data(
         >>> len(data.training["toy"]), len(data.validation["toy"])
         (8, 2)
     """
-    wanted = [task.name for task in tasks]
+    wanted, sources = [task.name for task in tasks], known_sources(sources, tasks)
     used = [source for source in sources if set(source.tasks) & set(wanted)]
     _check_names_are_unique(sources)
     _check_every_task_has_a_source(wanted, sources)
