@@ -94,7 +94,9 @@ def test_a_larger_tolerance_frees_a_protected_task() -> None:
 def test_the_worst_case_stands_beside_the_advice() -> None:
     found = recommended("helps unclear same")
     assert found.worst == pytest.approx({"a": 0.022, "b": -0.016, "c": -0.004})
-    assert found.risk == "At worst: a still gains 2.2 points, b loses 1.6 points and c loses 0.40 points (95 % interval)."
+    assert found.risk == (
+        "On average over seeds, at worst: b loses 1.6 points, c loses 0.40 points and a still gains 2.2 points (95 % interval)."
+    )
     assert found.next_step == "To settle b: 9 to 30 seeds in all, 4 or more of them new."
     assert found.more_seeds == 4
     assert found.cost.startswith("Saved: one network instead of 3, 1.2 k instead of 3 k parameters")
@@ -171,7 +173,7 @@ def test_of_models_of_unknown_size_fewer_are_cheaper() -> None:
     one, three = (of_unknown_size(cost) for cost in (SMALL, SINGLE))
     assert [is_cheaper(one, three), is_cheaper(three, three)] == [True, False]
     found = advise_study(verdict_of("same same same"), parse_arm("equal", NAMES), {"single": three, "equal": one})
-    assert found.headline == "Train a, b and c together: shown to pay."
+    assert found.headline == "Train a, b and c together: shown as good, and cheaper."
     assert found.sentences.cost == "Saved: one network instead of 3; counted as 0.5 margins per task (--tolerate 0.5)."
 
 

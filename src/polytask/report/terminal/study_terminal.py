@@ -17,6 +17,7 @@ from polytask.run_files import UNKNOWN_COST, ArmRecord, CostFile, PooledRecord, 
 from polytask.verdicts.shown.claim_sentences import (
     advice_lines,
     chosen_arm_sentence,
+    margins_sentence,
     openings_sentence,
     reference_text,
     repetitions_of,
@@ -175,5 +176,9 @@ def _sentences(outcome: VerdictFile) -> list[Text]:
     """Return warnings, notes, and how often the test data were opened."""
     warnings = [safe_text(f"Warning: {line}", "yellow") for line in outcome.warnings]
     chosen = [safe_text(f"* {chosen_arm_sentence(outcome)}", "dim")] if chosen_arm_sentence(outcome) else []
-    notes = [safe_text(line, "dim") for line in ("Positive differences are better.", *outcome.notes, openings_sentence(outcome))]
+    notes = [
+        safe_text(line, "dim")
+        for line in ("Positive differences are better.", margins_sentence(outcome), *outcome.notes, openings_sentence(outcome))
+        if line
+    ]
     return [*warnings, *chosen, *notes]

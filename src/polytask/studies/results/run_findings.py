@@ -231,9 +231,7 @@ def _within(bounds: tuple[float, float], low: float, high: float) -> tuple[float
 
 def risk_sentences(title: str, risk: Mapping[str, ShippedRisk], tasks: Sequence[Task], model: str = "network") -> Iterator[str]:
     """Yield a sentence per task about the one network that is saved, in the units of the table of differences."""
-    metrics = {task.name: metric_of(task).name for task in tasks}
-    for task, one in risk.items():
-        metric = metrics[task]
+    for task, metric, one in [(task.name, metric_of(task).name, risk[task.name]) for task in tasks if task.name in risk]:
         value = f"{metric_label(metric)} {_value_range(metric, one.interval)}"
         text = f"One {model} of {title}, such as the one that is saved, has {value} on {task}"
         if one.difference_interval is not None:

@@ -10,7 +10,7 @@ from polytask.verdicts.arm_verdict import settle_record
 from polytask.verdicts.shown.claim_sentences import join_names, seeds_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from polytask.run_files import ArmCost
     from polytask.verdicts.advice import Advice
@@ -28,6 +28,8 @@ ENDINGS = {
     (False, False): "likely better, not shown",
 }
 TIED = "as good as together, not shown"
+NO_WORSE = "shown as good, and cheaper"
+"""Ending where no task and no mean is shown to gain: what pays is the saving."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,15 @@ def advice_sentences(advice: Advice, verdict: VerdictData, known: Circumstances)
 
 def _headline(advice: Advice, verdict: VerdictData, known: Circumstances) -> str:
     how = "separately" if not advice.together else "together" if known.joint_networks < 2 else f"in {known.joint_networks} groups"
-    ending = TIED if advice.tied else ENDINGS[advice.together, advice.shown]
+    ending = TIED if advice.tied else NO_WORSE if _only_saves(advice, verdict) else ENDINGS[advice.together, advice.shown]
     lines = [f"Train {names} {how}: {ending}." for names in (join_names(tuple(verdict.tasks)), _all(verdict))]
     return lines[0] if len(lines[0].split()) <= MOST_WORDS else lines[1]
+
+
+def _only_saves(advice: Advice, verdict: VerdictData) -> bool:
+    """Return whether training together is shown to pay although every claim is that it makes no difference that matters."""
+    claims = [task.arms[advice.arm].claim for task in verdict.tasks.values()]
+    return advice.together and advice.shown and advice.saved > 0 and set(claims) == {"same"}
 
 
 def _all(verdict: VerdictData) -> str:
@@ -134,11 +142,11 @@ def _all(verdict: VerdictData) -> str:
 def _risk(advice: Advice, verdict: VerdictData) -> str:
     """Name what each task may lose, or what is given up: the ends of the 95 % intervals."""
     arm = advice.arm
-    lead = "At worst" if advice.together else "Trained together, at best"
+    lead = "On average over seeds, at worst" if advice.together else "Trained together, at best on average over seeds"
     text = extreme_sentence(verdict, advice.worst if advice.together else advice.best, lead, worst=advice.together)
     hurt = [name for name, task in verdict.tasks.items() if task.arms[arm].claim == "hurts"]
     if hurt:
-        text += f" Joint training hurts {join_names(hurt)}."
+        text += f" Joint training hurts {join_names(hurt) if len(hurt) < len(verdict.tasks) else 'every task'}."
     if advice.at_risk:
         text += f" Protected, and may lose more than {advice.tolerance.text}: {join_names(advice.at_risk)}."
     return text
@@ -153,11 +161,27 @@ def extreme_sentence(verdict: VerdictData, ends: Mapping[str, float], lead: str,
         lead: Words before the changes.
         worst: Whether the ends are the lower ones.
     """
-    order = sorted(verdict.tasks, key=lambda name: ends[name] / (verdict.tasks[name].margin or 1.0), reverse=not worst)
-    named = [name for name in verdict.tasks if name in order[:MOST_TASKS]]
-    parts = [_change(name, verdict.tasks[name], ends[name], worst) for name in named]
-    rest = ", the others less by their margins" if len(verdict.tasks) > MOST_TASKS else ""
-    return f"{lead}: {join_names(parts)}{rest} (95 % interval)."
+    in_margins = {name: ends[name] / (task.margin or 1.0) for name, task in verdict.tasks.items()}
+    order = sorted(verdict.tasks, key=lambda name: in_margins[name], reverse=not worst)
+    parts = [_change(name, verdict.tasks[name], ends[name], worst) for name in order[:MOST_TASKS]]
+    rest = _rest([in_margins[name] for name in order[MOST_TASKS:]], worst=worst)
+    return f"{lead}: {join_names([*parts, *rest])} (95 % interval)."
+
+
+def _rest(ends: Sequence[float], *, worst: bool) -> list[str]:
+    """Return how tasks that are not named may change, whose ends are ordered from the extreme one.
+
+    Example:
+        >>> _rest([-2.0, 0.5], worst=True), _rest([0.1, 0.5, 3.0], worst=True), _rest([-0.5, -2.0], worst=False), _rest([], worst=True)
+        (['each of the other 2 loses at most 2 margins'], ['the other 3 still gain'], ['the other 2 still lose'], [])
+    """
+    if not ends:
+        return []
+    others, extreme = f"the other {len(ends)}" if len(ends) > 1 else "the other one", ends[0]
+    if (extreme >= 0) == worst:
+        return [f"{others} still {'gain' if worst else 'lose'}{'s' * (len(ends) == 1)}"]
+    each = f"each of {others}" if len(ends) > 1 else others
+    return [f"{each} {'loses' if worst else 'gains'} at most {abs(extreme):.2g} margins"]
 
 
 def _change(name: str, task: TaskVerdict, end: float, worst: bool) -> str:
@@ -217,7 +241,9 @@ def _next(advice: Advice, verdict: VerdictData, known: Circumstances) -> tuple[s
         return f"More {'splits' if resampled else 'seeds'} would not settle {which}.", 0
     every = len(within) == len(unclear)
     name, settle = (max if every else min)(within.items(), key=lambda pair: pair[1].seeds or 0)
+    others = [name for name in unclear if name not in within]
+    beyond = "" if every else f" More {'splits' if resampled else 'seeds'} would not settle {join_names(others)}."
     if resampled:
-        return f"To settle {which if every else name}: a new cross-validation with {seeds_text(settle)} splits in all.", 0
+        return f"To settle {which if every else name}: a new cross-validation with {seeds_text(settle)} splits in all.{beyond}", 0
     more = (settle.seeds or 0) - len(verdict.seeds)
-    return f"To settle {which if every else name}: {seeds_text(settle)} seeds in all, {more} or more of them new.", more
+    return f"To settle {which if every else name}: {seeds_text(settle)} seeds in all, {more} or more of them new.{beyond}", more

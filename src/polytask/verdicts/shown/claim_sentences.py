@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 SINGLE = "single"
 """Name of single-task training."""
+MOST_MARGINS = 5
+"""Tasks whose margins are named."""
 NARROW = 2.0
 """An unclear interval of at most this many margins on either side is called narrow: its largest difference is named."""
 
@@ -174,9 +176,26 @@ def openings_sentence(outcome: VerdictFile) -> str:
         'Seeds: 3. The test data were opened once.'
     """
     times = {None: "an unknown number of times", 1: "once"}.get(outcome.test_openings, f"{outcome.test_openings} times")
-    planned = f" Looks were planned after {join_names([str(look) for look in outcome.looks])} seeds." if len(outcome.looks) > 1 else ""
     number, word = repetitions_of(outcome).split()
-    return f"{word.capitalize()}: {number}. The test data were opened {times}.{planned}"
+    said = f"{word.capitalize()}: {number}. The test data were opened {times}."
+    if len(outcome.looks) < 2:
+        return said
+    spared = "; the later ones were not needed" if len(outcome.seeds) < outcome.looks[-1] else ""
+    return f"{said} Looks were planned after {join_names([str(look) for look in outcome.looks])} seeds{spared}."
+
+
+def margins_sentence(outcome: VerdictFile) -> str:
+    """Return what a margin is for each task, for output without a table of margins; empty if there is none.
+
+    Example:
+        >>> from polytask.run_files import TaskRecord, VerdictFile
+        >>> margins_sentence(VerdictFile(tasks={"digit": TaskRecord(metric="accuracy", margin=0.004)}))
+        'A margin is the largest difference that counts as the same: digit 0.40 points.'
+    """
+    known = [(name, task.metric, task.margin) for name, task in outcome.tasks.items() if task.margin is not None]
+    parts = [f"{name} {formatting.format_magnitude(metric, margin)}" for name, metric, margin in known[:MOST_MARGINS]]
+    more = [f"{len(known) - MOST_MARGINS} more in the report"] if len(known) > MOST_MARGINS else []
+    return f"A margin is the largest difference that counts as the same: {join_names([*parts, *more])}." if parts else ""
 
 
 def chosen_arm_sentence(outcome: VerdictFile) -> str:
