@@ -48,10 +48,14 @@ CONSTRUCTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "the abstract class": ({"balancer": pt.balancing.Balancer}, "^balancer: the class is abstract"),
     "an unknown option": ({"balancer": "cagrad(d=1)"}, "^balancer 'cagrad': .*'d'"),
     "an option out of range": ({"balancer": "cagrad(c=-1)"}, "^cagrad, c: "),
+    "a weight for one task": ({"balancer": pt.balancing.Fixed({"a": 1.0})}, "^Fixed, weights: every task must be named .*'b'"),
     "a target that is no task": ({"balancer": pt.balancing.MetaBalance("z")}, "^MetaBalance, target: unknown task .found 'z'"),
     "turns of other tasks": ({"balancer": pt.balancing.MomentumConFIG(["x", "y"])}, "^MomentumConFIG, tasks: unknown task"),
     "a class as shared": ({"shared": nn.Linear}, "^shared: "),
     "modules as shared": ({"shared": [nn.Linear(1, 1)]}, "^shared: "),
+    "modules by name as shared": ({"shared": {"trunk": nn.Linear(1, 1)}}, "^shared: .*named_parameters"),
+    "names with parameters": ({"shared": nn.Linear(1, 1).named_parameters()}, "^shared: .*dict.module.named_parameters"),
+    "another model": ({"shared": nn.Linear(1, 1)}, "^shared: no shared parameter is one of the model"),
     "names as shared": ({"shared": ["weight"]}, "^shared: "),
     "a state as shared": ({"shared": nn.Linear(1, 1).state_dict()}, "^shared: shared tensors must be trainable"),
     "integers as shared": ({"shared": [torch.ones(2, dtype=torch.long)]}, "^shared: shared tensors must be trainable"),
@@ -98,6 +102,7 @@ CALLS: dict[str, tuple[Callable[[dict[str, Tensor]], Any], dict[str, Any], str]]
 CLOSURES: dict[str, tuple[Callable[[Net], Any], Any, str]] = {
     "nothing is returned": (lambda net: lambda batch: None, [0], "^losses: the function must return a loss per task name"),
     "a sum is returned": (lambda net: lambda batch: sum(net.losses().values()), [0], "^losses: the function must return"),
+    "no gradients": (lambda net: lambda batch: {task: loss.detach() for task, loss in net.losses().items()}, [0], "^losses: no loss has"),
     "no argument": (lambda net: net.losses, [0], "^losses: a function of one argument, a batch"),
     "the batch itself": (lambda net: lambda batch: net.losses(), torch.ones(1, 3), r"^batches: .*Write \[batch\]"),
     "a batch by name": (lambda net: lambda batch: net.losses(), {"x": 1}, "^batches: a list of batches"),
@@ -206,6 +211,27 @@ def test_a_wrong_argument_of_aggregate_is_named(case: str) -> None:
 def test_a_state_of_the_same_wrapper_around_another_balancer_is_refused() -> None:
     state = Backward("smooth-weights:uncertainty", tasks=TASKS).state_dict()
     check_line(lambda: Backward("smooth-weights:upgrad", tasks=TASKS).load_state_dict(state), "the same balancer")
+
+
+def test_a_state_of_other_tasks_is_refused_and_one_of_fewer_is_not() -> None:
+    state = Backward("uncertainty", tasks=("a", "c")).state_dict()
+    check_line(lambda: Backward("uncertainty", tasks=TASKS).load_state_dict(state), "^load_state_dict: .*the same tasks")
+    Backward("uncertainty", tasks=("a", "b", "c")).load_state_dict(state)
+
+
+def test_gradients_that_were_kept_of_another_network_are_refused() -> None:
+    parameter, net = nn.Parameter(torch.ones(7)), Net()
+    backward = Backward("moco", tasks=TASKS, shared=parameter)
+    backward({"a": parameter.sum(), "b": 2 * parameter.sum()})
+    other = Backward("moco", tasks=TASKS, shared=net.trunk)
+    other.load_state_dict(backward.state_dict())
+    check_line(lambda: other(net.losses()), "^kept gradients, 'a': .*7 numbers for 16 parameters")
+
+
+def test_a_constant_in_a_function_of_losses_is_an_absent_task() -> None:
+    net = Net()
+    report = Backward("famo", tasks=TASKS, shared=net.trunk, model=net)(lambda _: net.losses() | {"b": torch.tensor(0.0)}, [0])
+    assert list(report.losses) == ["a"]
 
 
 def test_parameters_that_an_optimizer_has_used_up_are_missed() -> None:

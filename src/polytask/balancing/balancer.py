@@ -105,6 +105,8 @@ class Balancer(Component, ABC):
     """Whether the state belongs to particular parameters, and is meaningless for any others."""
     step_batches: Literal["last", "all"] = "last"
     """Which of several batches provide the gradients that are combined: the last one, or all of them together."""
+    names_every_task: bool = False
+    """Whether the options with default values that depend on the tasks have no value for a task that they do not name."""
     uses_after_step: bool = False
     """Whether `after_step` needs the losses of the same batches again after the optimizer's step."""
 

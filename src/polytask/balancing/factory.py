@@ -62,7 +62,9 @@ def balancer_for_tasks(given: str | type[Balancer] | Balancer, tasks: Sequence[s
         balancer: Balancer | None = chosen
         while balancer is not None:
             for option in type(balancer).defaults(weights):
-                _check_names(getattr(balancer, option, None), tasks, f"{type(balancer).__name__}, {option}", all_named=False)
+                _check_names(
+                    getattr(balancer, option, None), tasks, f"{type(balancer).__name__}, {option}", all_named=balancer.names_every_task
+                )
             balancer = getattr(balancer, "balancer", None)
         return chosen
     component: Resolved | None = found

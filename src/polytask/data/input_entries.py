@@ -136,6 +136,18 @@ def padding_mask(inputs: Tensor, *, codes: bool) -> Tensor:
     return absent.flatten(2).all(dim=2) if absent.dim() > 2 else absent
 
 
+def array_of(given: object) -> NDArray[Any]:
+    """Return an array; of a tensor, its values, whatever its graph and its device.
+
+    Example:
+        >>> import torch
+        >>> array_of(torch.ones(2, requires_grad=True))
+        array([1., 1.], dtype=float32)
+    """
+    detach = getattr(given, "detach", None)
+    return np.asarray(given if detach is None else detach().cpu())
+
+
 def checked_inputs(given: object, where: str) -> Inputs:
     """Return the inputs of a source as an array or as a dict of arrays.
 
@@ -154,7 +166,7 @@ def checked_inputs(given: object, where: str) -> Inputs:
     if isinstance(given, RowReader):
         return given
     if not isinstance(given, Mapping):
-        array = np.asarray(given)
+        array = array_of(given)
         if not array.ndim:
             raise DataError("inputs must have one row per input", where=where, found=repr(array.item()))
         return array

@@ -10,7 +10,17 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask.data.input_entries import Inputs, RowReader, check_loading, checked_inputs, count_rows, input_shape, sample_of, take_inputs
+from polytask.data.input_entries import (
+    Inputs,
+    RowReader,
+    array_of,
+    check_loading,
+    checked_inputs,
+    count_rows,
+    input_shape,
+    sample_of,
+    take_inputs,
+)
 from polytask.data.loading.dataset_items import Columns
 from polytask.data.preprocessing.preprocessor import Preprocessor
 from polytask.errors import DataError
@@ -46,7 +56,7 @@ class Source:
             The batches do not depend on it.
 
     Raises:
-        DataError: `inputs` is a scalar; entries of a dict have different numbers of rows; or labels, units or another
+        DataError: The name is empty; `inputs` is a scalar; entries of a dict have different numbers of rows; or labels, units or another
             attribute do not have exactly one entry per row. Labels of shape (N, L) are allowed for inputs of tokens or steps only.
 
     Example:
@@ -67,6 +77,9 @@ class Source:
     loader_workers: int = 0
 
     def __post_init__(self) -> None:
+        name: object = self.name
+        if not isinstance(name, str) or not name:
+            raise DataError("a source needs a name", where="name", found=described(name))
         object.__setattr__(self, "inputs", checked_inputs(self.inputs, f"source {self.name!r}"))
         check_loading(self.transform, self.loader_workers, f"source {self.name!r}")
         if self.preprocessor is not None and (self.has_entries or isinstance(self.inputs, RowReader)):
@@ -83,7 +96,7 @@ class Source:
         units: object = self.units
         if units is None:
             object.__setattr__(self, "units", ())
-        object.__setattr__(self, "labels", {task: np.asarray(labels) for task, labels in self.labels.items()})
+        object.__setattr__(self, "labels", {task: array_of(labels) for task, labels in self.labels.items()})
         rows = len(self)
         object.__setattr__(self, "units", np.asarray(self.units) if len(self.units) else np.arange(rows))
         given = [

@@ -138,17 +138,20 @@ def kind_of(balancer: Balancer) -> str:
 
 
 @contextmanager
-def reading_state(state: object, balancer: Balancer) -> Iterator[None]:
+def reading_state(state: object, balancer: Balancer, tasks: Sequence[str]) -> Iterator[None]:
     """Check that a state belongs to the balancer, and turn errors of reading it into one line, after which the balancer is as before.
 
     Raises:
-        ConfigError: `state` is not what `Backward.state_dict` returns, or is that of another balancer.
+        ConfigError: `state` is not what `Backward.state_dict` returns, or is that of another balancer or of tasks with other names.
     """
     own, remedy = kind_of(balancer), "Pass what Backward.state_dict() returned"
     if not isinstance(state, Mapping) or "step" not in state or "balancer" not in state:
         raise ConfigError("a state of Backward is needed", where="load_state_dict", found=described(state), remedy=remedy)
     if state.get("type", own) != own:
         raise ConfigError("the state must be that of the same balancer", where="load_state_dict", found=f"{state['type']}, not {own}")
+    saved = list(state.get("tasks", tasks))
+    if not (set(saved) <= set(tasks) or set(saved) >= set(tasks)):
+        raise ConfigError("the state must be that of the same tasks", where="load_state_dict", found=", ".join(map(repr, saved)))
     before = balancer.state_dict()
     try:
         yield

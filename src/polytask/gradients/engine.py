@@ -144,7 +144,7 @@ class Backward:
         several = self.group is not None
         known: Iterable[Tensor] = () if self.model is None else self.model.parameters()
         trained = {id(parameter): parameter for parameter in known if parameter.requires_grad or not several}
-        flat_params = None if shared is None else FlatParameters(named_shared(shared))
+        flat_params = None if shared is None else FlatParameters(named_shared(shared, self.model))
         return StepContext(self.tasks, communicator_of(self.group), trained, self.scaler, flat_params, batched=self.route == "batched")
 
     def share(self, shared: Shared) -> None:
@@ -254,16 +254,16 @@ class Backward:
     def state_dict(self) -> dict[str, Any]:
         """Return the counters and the state of the balancer, as tensors and numbers that `torch.save` accepts."""
         counts = {"step": self.step, "non_finite": [self.non_finite_steps, self._in_a_row], "unsolved": self.unsolved_steps}
-        weights = dict(self._context.last_weights)
-        return {**counts, "last_weights": weights, "type": kind_of(self.balancer), "balancer": self.balancer.state_dict()}
+        whose = {"tasks": list(self.tasks), "type": kind_of(self.balancer), "balancer": self.balancer.state_dict()}
+        return {**counts, "last_weights": dict(self._context.last_weights), **whose}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state that `state_dict` returned.
 
         Raises:
-            ConfigError: `state` is no mapping of that form, or the state of another balancer. Nothing has changed then.
+            ConfigError: `state` is no mapping of that form, or of another balancer or other tasks (not of some of them, or of more).
         """
-        with reading_state(state, self.balancer):
+        with reading_state(state, self.balancer, self.tasks):
             step, unsolved = int(state["step"]), int(state.get("unsolved", 0))
             non_finite, in_a_row = (int(count) for count in state.get("non_finite", (0, 0)))
             weights = {str(task): float(weight) for task, weight in dict(state.get("last_weights", {})).items()}
@@ -332,7 +332,7 @@ class Backward:
             raise ConfigError("this balancer does not support micro-batches", where="counts", remedy="Pass the step in one batch")
         if self._current is None:
             self._replayable = []  # discard those of a step that raised
-        replayable = [ReplayableBatch(closure, batch, self.model) for batch in batches]
+        replayable = [ReplayableBatch(closure, batch, self.model, alone=counts is None and self.group is None) for batch in batches]
         given = penalty if penalty is None else penalty_of(penalty)
         if several:
             return self._compare(replayable, given)

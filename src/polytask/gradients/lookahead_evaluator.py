@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.devices import CPU, device_of, forked_generators, generator_states, set_generator_states
-from polytask.gradients.call_checks import losses_of
+from polytask.gradients.call_checks import losses_of, losses_with_graphs
 from polytask.gradients.loss_accumulator import Counts, Losses
 from polytask.gradients.primitives.flat_params import FlatParameters
 from polytask.gradients.primitives.reachability import reached
@@ -31,16 +31,18 @@ class ReplayableBatch:
         closure: Function that returns the losses of a batch.
         batch: Argument of `closure`.
         model: Model whose buffers, such as running means, are restored after every further evaluation; `None` restores nothing.
+        alone: Whether this batch is the whole step, so that a loss without a graph is that of an absent task.
 
     Attributes:
         losses: Losses of the first evaluation.
     """
 
-    def __init__(self, closure: Closure, batch: Any, model: nn.Module | None) -> None:  # noqa: ANN401 - any argument of the closure
+    def __init__(self, closure: Closure, batch: Any, model: nn.Module | None, *, alone: bool) -> None:  # noqa: ANN401 - any argument
         self._closure, self._batch, self._model = closure, batch, model
         self._device = CPU if model is None else device_of(model)
         self._generators, self._autocast = generator_states(self._device), autocast_state()
-        self.losses = losses_of(closure, batch)
+        losses = losses_of(closure, batch)
+        self.losses = losses_with_graphs(losses, model) if alone else losses
 
     def replay(self) -> Losses:
         """Return the losses at the current values of the parameters."""

@@ -114,8 +114,12 @@ def validated_classes(task: str, classes: tuple[Any, ...], *, min_classes: int, 
     """Return the classes as plain Python values.
 
     Raises:
-        ConfigError: There are too few classes, a class is repeated or is a missing value, or the ignored label is a class.
+        ConfigError: The classes are not listed, there are too few of them, a class is repeated or is a missing value, or the ignored label
+            is a class.
     """
+    if not isinstance(classes, Iterable) or isinstance(classes, str):
+        found = repr(classes)
+        raise ConfigError("the classes must be listed", where=f"task {task!r}, classes", found=found, remedy="Write classes=(0, 1, 2)")
     plain = tuple(value.item() if isinstance(value, np.generic) else value for value in classes)
     if len(plain) < min_classes:
         raise ConfigError(f"at least {min_classes} classes are needed", where=f"task {task!r}", found=plain)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from polytask.architectures import MultiTaskModel
@@ -15,7 +16,7 @@ from polytask.data import Source
 from polytask.encoders import MLP
 from polytask.errors import PolytaskError
 from polytask.options import TrainingOptions
-from polytask.tasks import Binary, Regression
+from polytask.tasks import Binary, Multiclass, Regression
 from polytask.training import fit
 
 X = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")
@@ -66,6 +67,8 @@ MISUSES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "None as labels": (fitted_to(labels=None), "^source 's', labels: one array per task"),
     "an array as labels": (fitted_to(labels=X[:, 0]), "^source 's', labels: one array per task"),
+    "no name": (fitted_to(name=""), "^name: a source needs a name"),
+    "None as name": (fitted_to(name=None), "^name: a source needs a name"),
     "labels of other rows": (fitted_to(labels=LABELS | {"a": X[:5, 0]}), "^source 's', 'a': exactly one entry per row"),
     "labels of two dimensions": (fitted_to(labels=LABELS | {"a": X[:, :1]}), "^source 's', 'a': exactly one entry per row"),
     "labels all missing": (fitted_to(labels=LABELS | {"a": X[:, 0] * np.nan}), "^task 'a': .*0 labels"),
@@ -82,7 +85,7 @@ MISUSES: dict[str, tuple[Callable[[], object], str]] = {
     "texts as mask": (fitted_to(held_out=np.full(60, "x")), "^source 's', 'held_out': "),
     "no balancer": (fitted(balancer=nn.Linear(1, 1)), "^balancer: "),
     "an unknown balancer": (fitted(balancer="upgard"), "^upgard: unknown balancer"),
-    "weights for one task": (fitted(balancer="fixed(weights={'a': 1.0})"), "^task 'b': every task needs a weight"),
+    "weights for one task": (fitted(balancer="fixed(weights={'a': 1.0})"), "^Fixed, weights: every task must be named .*'b'"),
     "an unknown encoder": (fitted(encoder="nope"), "^nope: unknown encoder"),
     "a module as architecture": (fitted(architecture=nn.Linear), "^architecture: "),
     "parts of a given network": (fitted(model=network(), architecture="mmoe"), "^fit: a network already has"),
@@ -92,6 +95,8 @@ MISUSES: dict[str, tuple[Callable[[], object], str]] = {
     "NaN as rate": (fitted(lr=float("nan")), "^training, lr: "),
     "an unknown option": (fitted(learning_rate=0.1), "^training, learning_rate: unknown option"),
     "an unknown optimizer": (fitted(optimizer="Adma"), "^Adma: unknown optimizer. Did you mean"),
+    "a learning rate among the optimizer's options": (fitted(optimizer_options={"lr": 3.0}), "^optimizer_options, 'lr': "),
+    "a number of classes": (lambda: Multiclass(name="a", classes=3), "^task 'a', classes: the classes must be listed"),  # type: ignore[arg-type]
     "an optimizer's unknown option": (fitted(optimizer_options={"z": 1}), "^optimizer 'Adam': "),
     "an unknown part": (fitted(freeze=("nope",)), "^nope: no parameter has that name"),
     "threads without end": (fitted(threads=10**6), "^training, threads: "),
@@ -112,6 +117,7 @@ MISUSES: dict[str, tuple[Callable[[], object], str]] = {
     "a function as callback": (fitted(callbacks=[lambda: None]), "^callbacks: a callback is needed"),
     "options by name": (fitted(options={"epochs": 1}), "^options: an object of class TrainingOptions"),
     "a number as checkpoint": (fitted(checkpoint=3), "^checkpoint: a folder"),
+    "a file as checkpoint": (fitted(checkpoint=__file__), "^checkpoint: a folder"),
 }
 
 
@@ -123,6 +129,12 @@ def test_a_misuse_is_one_line(case: str) -> None:
         run()
     assert "\n" not in str(caught.value)
     assert time.monotonic() - began < 60
+
+
+def test_tensors_with_a_graph_are_arrays() -> None:
+    labels = {"a": torch.tensor(X[:, 0], requires_grad=True), "b": LABELS["b"]}
+    given = fitted_to(inputs=torch.tensor(X, requires_grad=True), labels=labels)()
+    assert given.validation == fitted_to()().validation  # type: ignore[attr-defined]
 
 
 def test_a_checkpoint_may_be_a_text(tmp_path: Any) -> None:

@@ -36,6 +36,8 @@ class Fixed(Balancer):
         tensor([0.2000, 0.8000])
     """
 
+    names_every_task = True
+
     def __init__(self, weights: Mapping[str, float]) -> None:
         for task, weight in weights.items():
             check_non_negative(weight, f"weight of task {task!r}")

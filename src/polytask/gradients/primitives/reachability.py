@@ -137,11 +137,15 @@ def reached(loss: Tensor) -> list[Tensor]:
     return Reachability().leaves(loss)
 
 
-def named_shared(shared: Shared) -> dict[str, Tensor]:
+def named_shared(shared: Shared, model: nn.Module | None = None) -> dict[str, Tensor]:
     """Return the trainable parameters of a module, or of named or unnamed tensors; unnamed ones are named by their number.
 
+    Args:
+        shared: The module or the tensors.
+        model: The whole network, if it is known.
+
     Raises:
-        ConfigError: An entry is no parameter, or a parameter occurs twice.
+        ConfigError: An entry is no parameter, a parameter occurs twice, or none is one of the network.
     """
     if isinstance(shared, nn.Module):
         given: dict[str, Any] = dict(shared.named_parameters())
@@ -155,7 +159,8 @@ def named_shared(shared: Shared) -> dict[str, Tensor]:
         raise ConfigError("shared parameters must be a module or tensors", where="shared", found=described(shared))
     foreign = [type(parameter).__name__ for parameter in given.values() if not isinstance(parameter, Tensor)]
     if foreign:
-        raise ConfigError("shared parameters must be a module or tensors", where="shared", found=foreign[0])
+        remedy = "Pass module, module.parameters() or dict(module.named_parameters()), of one module"
+        raise ConfigError("shared parameters must be a module or tensors", where="shared", found=foreign[0], remedy=remedy)
     trained = {name: parameter for name, parameter in given.items() if parameter.requires_grad}
     if given and not trained and not any(isinstance(parameter, nn.Parameter) for parameter in given.values()):
         remedy = "Pass the parameters of the network itself, which state_dict() and detach() do not return"
@@ -166,7 +171,15 @@ def named_shared(shared: Shared) -> dict[str, Tensor]:
             raise ConfigError("shared tensors must be real parameters", where=f"shared, entry {name!r}", found=found)
     if len({id(parameter) for parameter in trained.values()}) < len(trained):
         raise ConfigError("shared parameters must be unique", where="shared", remedy="Pass every parameter once")
+    _check_belongs(trained, model)
     return trained
+
+
+def _check_belongs(shared: Mapping[str, Tensor], model: nn.Module | None) -> None:
+    own = set() if model is None else {id(parameter) for parameter in model.parameters()}
+    if own and shared and not any(id(parameter) in own for parameter in shared.values()):
+        remedy = "Pass parameters of the model itself; a copy or a reloaded network has other ones"
+        raise ConfigError("no shared parameter is one of the model", where="shared", found=f"{len(shared)} others", remedy=remedy)
 
 
 def found_shared(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:

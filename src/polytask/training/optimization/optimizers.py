@@ -45,11 +45,14 @@ def make_optimizer(parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]]
         options: Training options with the optimizer's name, learning rate and other arguments.
 
     Raises:
-        ConfigError: There is no such optimizer, it does not accept the arguments, or there are no parameters.
+        ConfigError: There is no such optimizer, it does not accept the arguments, one of them is the learning rate, or there are no
+            parameters.
     """
     if not parameters:
         raise ConfigError("nothing is left to train", where="freeze", remedy="Freeze fewer parts")
     kind = _find_class(options.optimizer, _subclasses(torch.optim, Optimizer, _NEEDS_CLOSURE + _SPARSE_ONLY), "optimizer")
+    if "lr" in options.optimizer_options:
+        raise ConfigError("the learning rate is an option of its own", where="optimizer_options, 'lr'", remedy="Give it as lr=")
     arguments = {"lr": options.lr} | options.optimizer_options
     starts_together = arguments.get(_NOT_FUSED_WITH.get(kind.__name__, ""), 0)
     if "fused" in inspect.signature(kind).parameters and "foreach" not in arguments and not starts_together:

@@ -42,7 +42,7 @@ def checkpoint_folder(given: object) -> Path | None:
     """Return the folder of checkpoints, which may be given as a text; `None` if there is none.
 
     Raises:
-        ConfigError: `given` is neither a text that is not empty, nor a path, nor `None`.
+        ConfigError: `given` is neither a text that is not empty, nor a path, nor `None`, or it is a file.
 
     Example:
         >>> checkpoint_folder("runs/first").name
@@ -52,6 +52,8 @@ def checkpoint_folder(given: object) -> Path | None:
         return None
     if not isinstance(given, str | os.PathLike) or not str(given):
         raise ConfigError("a folder is needed, or None", where="checkpoint", found=described(given))
+    if Path(given).is_file():
+        raise ConfigError("a folder is needed, or None", where="checkpoint", found=f"the file {given}")
     return Path(given)
 
 
