@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.errors import ConfigError, DataError
+from polytask.registry.resolve import described
 from polytask.tasks.base import LabelType, Targets, Task, has_label
 from polytask.tasks.ignored_labels import check_ignore_index, mask_ignored
 from polytask.tasks.metric import Predictions
@@ -117,8 +118,9 @@ def validated_classes(task: str, classes: tuple[Any, ...], *, min_classes: int, 
         ConfigError: The classes are not listed, there are too few of them, a class is repeated or is a missing value, or the ignored label
             is a class.
     """
-    if not isinstance(classes, Iterable) or isinstance(classes, str):
-        found = repr(classes)
+    given: object = classes
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        found = described(given)
         raise ConfigError("the classes must be listed", where=f"task {task!r}, classes", found=found, remedy="Write classes=(0, 1, 2)")
     plain = tuple(value.item() if isinstance(value, np.generic) else value for value in classes)
     if len(plain) < min_classes:

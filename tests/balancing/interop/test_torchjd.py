@@ -319,6 +319,16 @@ def test_names_and_arguments_that_do_not_exist_are_one_line(spelled: str, text: 
     assert "\n" not in str(caught.value)
 
 
+def test_a_class_whose_packages_are_missing_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(**options: Any) -> None:
+        raise ImportError("PCD requires ['quadprog'] to be installed")
+
+    monkeypatch.setattr(aggregation, "PCD", without)
+    with pytest.raises(MissingExtraError, match=r"^torchjd.PCD: .*'quadprog'") as caught:
+        balancer_named("torchjd.PCD(tau=0.1)")
+    assert "\n" not in str(caught.value)
+
+
 def test_without_the_library_a_name_is_the_error_of_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     actual = builtins.__import__
 

@@ -22,7 +22,7 @@ def object_named(name: str, options: Mapping[str, Any]) -> nn.Module:
         options: Arguments of the class. A list of numbers becomes a tensor.
 
     Raises:
-        MissingExtraError: TorchJD is not installed.
+        MissingExtraError: TorchJD is not installed, or a package that this class needs.
         ConfigError: There is no such class, or it does not accept the arguments.
 
     Example:
@@ -38,6 +38,11 @@ def object_named(name: str, options: Mapping[str, Any]) -> nn.Module:
         raise ConfigError("unknown class of TorchJD", where="torchjd", found=repr(name), remedy=nearest(name, tuple(classes)))
     try:
         made: nn.Module = classes[name](**{option: _tensor(value) for option, value in options.items()})
+    except ImportError as error:
+        remedy = "Install the packages that it names, or choose polytask's own method of this name"
+        raise MissingExtraError(
+            "this class of TorchJD needs further packages", where=f"torchjd.{name}", found=error, remedy=remedy
+        ) from None
     except (TypeError, ValueError) as error:
         raise ConfigError("TorchJD does not accept these arguments", where=f"torchjd.{name}", found=error) from None
     return made
