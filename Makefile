@@ -1,8 +1,8 @@
-# make demo | test | test-all | sweep | lint | bench | docs | clean       (every target installs what it needs first)
+# make demo | test | test-all | sweep | lowest | lint | bench | docs | clean       (every target installs what it needs first)
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: install demo test test-all sweep lint bench docs clean
+.PHONY: install demo test test-all sweep lowest lint bench docs clean
 
 install: .venv/installed
 
@@ -28,6 +28,9 @@ test-all: install
 sweep: install
 	$(PYTEST) --sweep
 
+lowest: install
+	$(BIN)/python tools/lowest_versions.py
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,4 +49,4 @@ docs: install
 	$(BIN)/python -m sphinx -W -q docs docs/_build
 
 clean:
-	rm -rf .venv runs docs/_build
+	rm -rf .venv .lowest runs docs/_build

@@ -167,7 +167,7 @@ class TypedReader:
         self.warnings: list[str] = []
         opened = CONTENTS[path.suffix.lower()]
         self._content = content = self._guarded(lambda: opened(path, options.max_bytes))
-        own = [field for field in content.schema if not field.name.startswith(PANDAS_INDEX_PREFIX)]
+        own = self._guarded(lambda: [field for field in content.schema if not field.name.startswith(PANDAS_INDEX_PREFIX)])
         if len(own) < len(content.schema):
             self.warnings.append("the index of the data frame is left out; give it a name to keep it")
         # A compressed column may take a few bytes in the file: count at least 8 bytes per cell, its size in memory.

@@ -6,12 +6,16 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from polytask.training import TrainingProgress
 
 _NAME = "status.json"
+MOST_COUNTED = 2**53
+"""Numbers of epochs and steps are smaller, as float64 knows all of them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,13 @@ def write_status(folder: Path, progress: TrainingProgress) -> None:
 def read_status(folder: Path) -> TrainingProgress | None:
     """Read the last status of a job; `None` if there is no readable one."""
     try:
-        content: dict[str, Any] = json.loads((folder / _NAME).read_text(encoding="utf-8"))
-        return TrainingProgress(**content)
-    except (OSError, ValueError, TypeError):
+        found = _schema().validate_json((folder / _NAME).read_bytes())
+        counts = (found.epoch, found.epochs, found.step, found.steps)
+        return found if all(0 <= count < MOST_COUNTED for count in counts) else None
+    except (OSError, ValueError):  # whatever a file holds that is no status is a `ValidationError`, which is a `ValueError`
         return None
+
+
+@cache
+def _schema() -> TypeAdapter[TrainingProgress]:
+    return TypeAdapter(TrainingProgress)

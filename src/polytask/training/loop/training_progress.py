@@ -36,7 +36,7 @@ class TrainingProgress:
     @property
     def share(self) -> float:
         """Fraction of the maximum number of epochs that is completed, from 0 to 1."""
-        return min(1.0, (self.epoch - 1 + self.step / max(1, self.steps)) / self.epochs)
+        return min(1.0, (self.epoch - 1 + self.step / max(1, self.steps)) / max(1, self.epochs))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the progress as plain data."""
