@@ -105,8 +105,10 @@ def spread(arguments: Sequence[str], several: Collection[str]) -> list[str]:
     """
     found: list[str] = []
     option, fresh = "", False
+    after = ""
     for word in arguments:
         if fresh and word.startswith("-"):
+            after = word
             break
         if word in several:
             option, fresh = word, True
@@ -118,5 +120,8 @@ def spread(arguments: Sequence[str], several: Collection[str]) -> list[str]:
             found += [word] if fresh else [option, word]
             fresh = False
     if fresh:
-        raise ConfigError("this option needs at least one value", where=option, remedy="Give a value, or omit the option")
+        remedy = "Give a value, or omit the option"
+        if after:
+            remedy += f"; a value that begins with a dash is written {option}={after}"
+        raise ConfigError("this option needs at least one value", where=option, remedy=remedy)
     return found
