@@ -120,3 +120,40 @@ def test_no_worker_outlives_a_killed_study(seconds: float, sales: Path, tmp_path
     gone, alive = psutil.wait_procs(children, timeout=60)
     assert not alive, [child.cmdline() for child in alive]
     assert gone
+
+
+SLOW_IMPORT = """
+import time
+time.sleep(1.5)
+print("whole", flush=True)
+"""
+IMPORTING = """
+import os, sys, time
+sys.path.insert(0, os.path.dirname(__file__))
+from polytask.cli.interrupts import InterruptedRunError, exit_code, handled_signals
+with handled_signals():
+    try:
+        print("begun", flush=True)
+        import slow_module
+        time.sleep(60)
+    except InterruptedRunError:
+        sys.exit(exit_code())
+    finally:
+        print("slow_module" in sys.modules, flush=True)
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_waits_for_an_import_to_end(name: str, code: int, tmp_path: Path) -> None:
+    """An exception that comes out of compiled code which is being initialized can abort the process."""
+    (tmp_path / "slow_module.py").write_text(SLOW_IMPORT)
+    (tmp_path / "program.py").write_text(IMPORTING)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    process = subprocess.Popen([sys.executable, str(tmp_path / "program.py")], stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGHUP, before)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.3)
+    process.send_signal(getattr(signal, name))
+    output, _ = process.communicate(timeout=LONGEST)
+    assert (process.returncode, output) == (code, "whole\nTrue\n")

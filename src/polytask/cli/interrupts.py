@@ -6,12 +6,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from _thread import interrupt_main, start_new_thread
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 MOST_SECONDS = 30.0
 """Time that a training step may take after a signal, before the command ends without a checkpoint of it."""
+SECONDS_TO_IMPORT = 0.05
+"""Time after which a signal that came during an import is received again."""
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -26,6 +30,7 @@ class _Received:
     number = int(signal.SIGINT)
     count = 0
     explained = 0
+    again = False
 
 
 def exit_code() -> int:
@@ -44,31 +49,58 @@ def handled_signals() -> Iterator[None]:
         yield
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    _Received.number, _Received.count = int(signal.SIGINT), 0
+    _Received.number, _Received.count, _Received.again = int(signal.SIGINT), 0, False
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, _handle)
     try:
         yield
     finally:
+        _Received.count = 0
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-    del frame
-    _Received.number, _Received.count = number, _Received.count + 1
+    again, _Received.again = _Received.again, False
+    _Received.number, _Received.count = number, _Received.count + (not again)
     if _Received.count > 1:
         os._exit(exit_code())
+    if _imports(frame):  # an exception in the initialization of compiled code can abort the process
+        _call_later(SECONDS_TO_IMPORT, _receive_again, number)
+        return
     loops = sys.modules.get("polytask.training.loop.stop_requests")  # without the module there is no loop, and importing it takes seconds
     if loops is not None and loops.request_stop():
-        timer = threading.Timer(MOST_SECONDS, os._exit, [exit_code()])
-        timer.daemon = True
-        timer.start()
+        _call_later(MOST_SECONDS, os._exit, exit_code())
         return
     if _Received.explained:
         raise KeyboardInterrupt
     raise InterruptedRunError("Nothing was begun that could be resumed; run the same command again")
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Return whether a module is being imported where a signal has arrived."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _call_later(seconds: float, function: Callable[[int], object], argument: int) -> None:
+    """Call a function after some time in a thread, which is started without the locks of `threading`: the interrupted code may hold one."""
+
+    def wait() -> None:
+        time.sleep(seconds)
+        function(argument)
+
+    start_new_thread(wait, ())
+
+
+def _receive_again(number: int) -> None:
+    if _Received.count:  # otherwise the command has ended meanwhile
+        _Received.again = True
+        interrupt_main(number)
 
 
 @contextmanager
