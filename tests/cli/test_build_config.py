@@ -110,7 +110,7 @@ def test_every_choice_is_an_option_or_says_that_it_is_none(name: str, config: ty
         assert field.flag.panel, field.name
         assert field.description.endswith("."), field.name
     assert len(options) == len([*offered_fields(config)]) + len(
-        {"source", "--out", "-o", "--overwrite", "--set", "--import-path", "--allow-imports", "--quiet", "-q"}
+        {"source", "--out", "-o", "--overwrite", "--resume", "--set", "--import-path", "--allow-imports", "--quiet", "-q"}
     ), "no option twice"
 
 

@@ -11,7 +11,7 @@ import typer
 
 from polytask.cli.build_config import merged
 from polytask.cli.import_options import AllowImports, ImportPaths
-from polytask.cli.run_output import Overwrite, Quiet, RunOutput
+from polytask.cli.run_output import Overwrite, Quiet, Resume, RunOutput, resolved_run
 from polytask.cli.table_source import KIND
 from polytask.errors import ConfigError
 from polytask.options import NetworkConfig, fields_of
@@ -37,8 +37,8 @@ def generated_command(config: type[NetworkConfig], body: Body, folder: str) -> C
     """
 
     def start(sections: dict[str, dict[str, Any]], given: Mapping[str, Any]) -> None:
-        config = merged(given["source"], sections, given["assign"] or (), imports=given["allow_imports"])
-        body(config, RunOutput(given["out"], given["overwrite"], given["quiet"]))
+        source, output = resolved_run(given["source"], given["resume"], RunOutput(given["out"], given["overwrite"], given["quiet"]))
+        body(merged(source, sections, given["assign"] or (), imports=given["allow_imports"]), output)
 
     parameters = [*_before(folder), *option_parameters(offered_fields(config)), *_after()]
     return command_with(parameters, tuple(offered_fields(config)), start, body)
@@ -169,8 +169,9 @@ def keyword(name: str, annotation: Any, default: object = inspect.Parameter.empt
 def _before(folder: str) -> tuple[inspect.Parameter, ...]:
     source = "A built-in data set (see polytask data list), a table (CSV, Parquet, …), or a YAML file, such as the run.yaml of a run."
     return (
-        keyword("source", Annotated[str, typer.Argument(help=source)]),
+        keyword("source", Annotated[str | None, typer.Argument(help=source, show_default=False)], None),
         keyword("out", Annotated[Path | None, typer.Option("--out", "-o", help=f"Folder to write the run to. Default: {folder}.")], None),
+        keyword("resume", Resume, None),
         keyword("overwrite", Overwrite, default=False),
     )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from polytask.options import NetworkConfig
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace the finished run in the folder. No other folder is ever replaced."),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option("--resume", help="Run folder to complete, in the place of the source and --out: all options are read from its run.yaml."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
 
@@ -64,6 +68,43 @@ class RunOutput:
             return
         with numbered_folder(given, config) as path:
             yield path
+
+
+def resolved_run(source: str | None, resume: Path | None, output: RunOutput) -> tuple[str, RunOutput]:
+    """Return the source of a command and where it writes: those that are given, or those of the run that is to be completed.
+
+    An option that contradicts the run is found when its folder is claimed.
+
+    Args:
+        source: Source argument.
+        resume: Folder of the run to complete.
+        output: Where to write otherwise.
+
+    Raises:
+        ConfigError: There is no source, or there is one besides the run to complete.
+        StorageError: The folder holds no run.
+
+    Example:
+        >>> resolved_run("sales.csv", None, RunOutput())[0]
+        'sales.csv'
+        >>> resolved_run("sales.csv", Path("runs/sales"), RunOutput())
+        Traceback (most recent call last):
+        polytask.errors.ConfigError: --resume: a run is completed with its own source and folder (found source). Leave out source.
+    """
+    if resume is None:
+        if source is None:
+            remedy = "For example polytask study sales.csv"
+            raise ConfigError("a data set, a table, or a YAML file is needed", where="source", remedy=remedy)
+        return source, output
+    others = {"source": source is not None, "--out": output.out not in (None, resume), "--overwrite": output.overwrite}
+    if found := ", ".join(name for name, given in others.items() if given):
+        what = "a run is completed with its own source and folder"
+        raise ConfigError(what, where="--resume", found=found, remedy=f"Leave out {found}")
+    file = resume / "run.yaml"
+    if not file.is_file():
+        what, remedy = "this folder holds no run that has begun", "Give the folder of a run, or repeat the command that started it"
+        raise StorageError(what, where=str(resume), remedy=remedy)
+    return str(file), replace(output, out=resume)
 
 
 @contextmanager
