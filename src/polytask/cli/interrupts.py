@@ -100,7 +100,7 @@ def _call_later(seconds: float, function: Callable[[int], object], argument: int
 def _receive_again(number: int) -> None:
     if _Received.count:  # otherwise the command has ended meanwhile
         _Received.again = True
-        interrupt_main(number)
+        interrupt_main(signal.Signals(number))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from polytask.errors import PolytaskError, StorageError
 from polytask.studies import Study
 from polytask.studies.execution import run_jobs
-from polytask.studies.execution.job_training import Job, JobContext, make_jobs
+from polytask.studies.execution.job_training import Job, JobContext, make_jobs, train_job_until
 from polytask.studies.execution.parallel_backends import ParallelBackend
 from polytask.studies.execution.shared_data import share_sources
 from polytask.studies.setup.resolve_config import make_job_context
@@ -111,3 +112,27 @@ def test_a_worker_that_cannot_read_its_job_is_one_line(monkeypatch: pytest.Monke
     with pytest.raises(PolytaskError, match=r"cannot read its job .*No module named 'mine'.*add_import_path") as caught:
         run_jobs.run_calls(ParallelBackend("loky", 2), abs, [(-1,)])
     assert "\n" not in str(caught.value)
+
+
+def test_a_trial_that_was_killed_before_its_network_was_stored_is_completed(
+    assigned: JobContext, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    trial, epochs = replace(job, trial=1), assigned.options.epochs
+    with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+        context.setattr("polytask.studies.execution.job_training.save_network", killed)
+        train_job_until(trial, assigned, epochs)
+    before = trial.reached
+    assert before is not None
+    assert before.scores
+    assert not trial.has_reached(epochs, epochs)
+    train_job_until(trial, assigned, epochs)
+    assert trial.finished
+    assert trial.reached is not None
+    assert trial.reached.scores == before.scores
+    (trial.folder / "state-previous").mkdir()  # as if the worker had been killed while it deleted its states
+    (trial.folder / run_jobs.LOCK).touch()
+    run_jobs.train_jobs_until([trial], [epochs], assigned, 1, run_jobs.ignore_study_progress)
+    assert {path.name for path in trial.folder.iterdir()} == {"measured.json", "network", "progress.json", "status.json"}

@@ -37,6 +37,9 @@ from polytask.training.optimization.task_control import TaskControl, options_for
 from polytask.training.preparation.label_share import LabelShare
 from polytask.training.trained_network import TrainedNetwork, load_network, save_network
 
+STATE = "state"
+"""Folder of the newest checkpoint in that of a job."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -91,6 +94,18 @@ class Job:
         """Progress when it last paused or finished; `None` before."""
         path = self.folder / _PROGRESS_FILE
         return JobProgress.read(path) if path.exists() else None
+
+    def has_reached(self, epoch: int, epochs: int) -> bool:
+        """Return whether nothing is left to do until an epoch.
+
+        The progress is written before the network: a network that is trained to its end and is not stored was killed in between.
+
+        Args:
+            epoch: Epoch, from 1.
+            epochs: Largest number of epochs.
+        """
+        found = None if self.finished else self.reached
+        return self.finished or (found is not None and found.epoch >= epoch and (found.epoch < epochs or found.scores is None))
 
 
 @dataclass(frozen=True)
@@ -161,7 +176,7 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         progress: Function that is called with the progress; by default it is written to the status file of the job.
         stop_after_epoch: Epoch after which to pause; `None` trains to the end. Nothing is done if the network has reached this epoch.
     """
-    if job.finished or (stop_after_epoch is not None and job.reached is not None and job.reached.epoch >= stop_after_epoch):
+    if job.finished or (stop_after_epoch is not None and job.has_reached(stop_after_epoch, context.options.epochs)):
         return
     make_folder(job.folder)
     if job.arm.baseline:
@@ -187,7 +202,7 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
         balancer_named(arm.balancer, arm.options, {task.name: task.weight for task in tasks}),
         seed=job.seed,
         batch_sizes=context.batch_sizes,
-        checkpoint=job.folder / "state",
+        checkpoint=job.folder / STATE,
         progress=progress or partial(write_status, job.folder),
         stop_after_epoch=stop_after_epoch,
         callbacks=_callbacks(context, model),
@@ -196,12 +211,11 @@ def train_job(job: Job, context: JobContext, progress: ProgressHook | None = Non
     )
     if job.trial is not None and run.diverged:
         raise NonFiniteError(run.diverged)  # a trial that diverges cannot win, even with an earlier epoch
+    _write_progress(job, run, context.options.epochs)
     if run.finished:
         facts = _network_facts(run, context.sources, tasks, callback_names(context.callbacks))
         save_network(job.result, plan, run, store_measured(job.folder, facts))
-    _write_progress(job, run, context.options.epochs)
-    if run.finished:
-        delete_checkpoints(job.folder / "state")
+        delete_checkpoints(job.folder / STATE)
 
 
 def _set_first_weights(model: Network, job: Job, context: JobContext) -> None:
@@ -229,10 +243,10 @@ def _call_function(job: Job, context: JobContext, function: TrainFunction, progr
     told = FunctionJob(job.label, job.arm.name, job.arm.function_options, job.seed, job.folder, tasks)
     state = fit_function(function, told, context.sources, context.options, progress)
     facts = state["facts"]
-    save_state(job.result, {**state, "facts": store_measured(job.folder, facts)})
     seconds, steps, rows = facts["measured"]["seconds"], facts["used"]["steps"], facts["used"]["rows"]
     reached = JobProgress(epoch=context.options.epochs, scores=(facts["relative"],), seconds=seconds, steps=steps, rows=rows)
     reached.write(job.folder / _PROGRESS_FILE)
+    save_state(job.result, {**state, "facts": store_measured(job.folder, facts)})
 
 
 def fit_job_baseline(job: Job, context: JobContext) -> BaselineFit:

@@ -70,7 +70,7 @@ def start_resource_tracker() -> None:
         util.spawnv_passfds = ordinary
 
 
-def _spawn_apart(path: bytes, args: Sequence[str], passfds: Sequence[int]) -> int:
+def _spawn_apart(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
     """Start a process in a process group of its own, which gets the given open files."""
     before = {handle: os.get_inheritable(handle) for handle in passfds}
     try:

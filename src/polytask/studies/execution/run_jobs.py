@@ -17,8 +17,8 @@ from joblib.externals.loky.process_executor import BrokenProcessPool, Terminated
 
 from polytask.devices import CPU, resolve_device, worker_devices
 from polytask.errors import PolytaskError
-from polytask.storage import exclusive_lock, make_folder
-from polytask.studies.execution.job_training import Job, JobContext, train_job, train_job_until
+from polytask.storage import delete_checkpoints, exclusive_lock, make_folder
+from polytask.studies.execution.job_training import STATE, Job, JobContext, train_job, train_job_until
 from polytask.studies.execution.live_negative_transfer import NegativeTransferMonitor
 from polytask.studies.execution.parallel_backends import ParallelBackend, choose_backend, cluster_errors, no_working_folder
 from polytask.studies.execution.shared_data import SharedSources, share_sources
@@ -82,9 +82,19 @@ def train_jobs(jobs: Sequence[Job], context: JobContext, workers: int, progress:
         PolytaskError: A worker was killed, or a cluster has no worker.
         StorageError: A worker cannot see the folder of the jobs.
     """
+    _tidy(jobs)
     waiting = [job for job in jobs if not job.finished]
     with _progress_thread(jobs, progress, _is_finished, NegativeTransferMonitor(jobs, context.tasks)):
         train_in_parallel(train_job, [(job,) for job in waiting], context, workers, done=_is_finished)
+
+
+def _tidy(jobs: Sequence[Job]) -> None:
+    """Delete the states and locks of finished jobs, which a worker that was killed after its last file leaves behind."""
+    for job in jobs:
+        left = [path for name in (LOCK, "state*") for path in job.folder.glob(name)] if job.finished else []
+        if left:
+            with exclusive_lock(job.folder / LOCK):  # a worker that has lost its parent ends soon
+                delete_checkpoints(job.folder / STATE)
 
 
 def _is_finished(job: Job) -> bool:
@@ -153,8 +163,9 @@ def train_jobs_until(jobs: Sequence[Job], until: Sequence[int], context: JobCont
     epochs = {job.folder: epoch for job, epoch in zip(jobs, until, strict=True)}
 
     def over(job: Job) -> bool:
-        return job.finished or (job.reached is not None and job.reached.epoch >= epochs[job.folder])
+        return job.has_reached(epochs[job.folder], context.options.epochs)
 
+    _tidy(jobs)
     waiting = [job for job in jobs if not over(job)]
     with _progress_thread(jobs, progress, over):
         train_in_parallel(train_job_until, [(job, epochs[job.folder]) for job in waiting], context, workers, done=over)
