@@ -157,3 +157,33 @@ def test_a_signal_waits_for_an_import_to_end(name: str, code: int, tmp_path: Pat
     process.send_signal(getattr(signal, name))
     output, _ = process.communicate(timeout=LONGEST)
     assert (process.returncode, output) == (code, "whole\nTrue\n")
+
+
+PROGRAM = """
+import os, signal, sys, time
+from polytask.cli.interrupts import InterruptedRunError, exit_code, explain_interrupt, handled_signals
+
+def interrupt(*_):
+    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(10**6): pass
+
+class Interrupted:
+    __del__ = interrupt
+
+try:
+    with handled_signals(), explain_interrupt("kept"):
+        {statement}
+        time.sleep(60)
+except InterruptedRunError:
+    sys.exit(exit_code())
+"""
+
+
+@pytest.mark.parametrize("statement", ['exec("interrupt()")', "Interrupted()"], ids=["a text", "a finalizer"])
+def test_an_interrupt_ends_a_command_wherever_it_arrives(statement: str, tmp_path: Path) -> None:
+    """Python ends `python -m polytask` by the signal itself if it arrives in code from a text, and ignores exceptions of finalizers."""
+    (tmp_path / "program.py").write_text(PROGRAM.format(statement=statement))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    done = subprocess.run([sys.executable, "-m", "program"], cwd=tmp_path, capture_output=True, timeout=50)
+    signal.signal(signal.SIGINT, before)
+    assert (done.returncode, done.stderr) == (130, b"")

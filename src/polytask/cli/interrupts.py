@@ -7,15 +7,16 @@ import signal
 import sys
 import threading
 import time
-from _thread import interrupt_main, start_new_thread
+from _thread import start_new_thread
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 MOST_SECONDS = 30.0
 """Time that a training step may take after a signal, before the command ends without a checkpoint of it."""
-SECONDS_TO_IMPORT = 0.05
-"""Time after which a signal that came during an import is received again."""
+SECONDS_UNTIL_REPEATED = 0.05
+"""Time after which a signal is repeated that arrived during an import, or where Python ignores exceptions."""
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -23,6 +24,14 @@ class InterruptedRunError(BaseException):
     """Raised when a signal stops a command; the message says what is kept.
 
     Typer swallows the message of a `KeyboardInterrupt`, and code that catches every `Exception` must not swallow this one.
+    """
+
+
+class _StoppedError(KeyboardInterrupt):
+    """Ctrl-C or another signal where somebody explains it.
+
+    It is no plain `KeyboardInterrupt`: one that leaves code in a text, as in the making of a data class, lets CPython end the process by
+    SIGINT later, even if it was caught.
     """
 
 
@@ -53,9 +62,11 @@ def handled_signals() -> Iterator[None]:
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, _handle)
+    hook, sys.unraisablehook = sys.unraisablehook, _repeat_ignored(sys.unraisablehook)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         _Received.count = 0
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -67,14 +78,14 @@ def _handle(number: int, frame: FrameType | None) -> None:
     if _Received.count > 1:
         os._exit(exit_code())
     if _imports(frame):  # an exception in the initialization of compiled code can abort the process
-        _call_later(SECONDS_TO_IMPORT, _receive_again, number)
+        _call_later(SECONDS_UNTIL_REPEATED, _repeat, number)
         return
     loops = sys.modules.get("polytask.training.loop.stop_requests")  # without the module there is no loop, and importing it takes seconds
     if loops is not None and loops.request_stop():
         _call_later(MOST_SECONDS, os._exit, exit_code())
         return
     if _Received.explained:
-        raise KeyboardInterrupt
+        raise _StoppedError
     raise InterruptedRunError("Nothing was begun that could be resumed; run the same command again")
 
 
@@ -97,10 +108,27 @@ def _call_later(seconds: float, function: Callable[[int], object], argument: int
     start_new_thread(wait, ())
 
 
-def _receive_again(number: int) -> None:
-    if _Received.count:  # otherwise the command has ended meanwhile
-        _Received.again = True
-        interrupt_main(signal.Signals(number))
+def _repeat_ignored(other: Callable[[sys.UnraisableHookArgs], Any]) -> Callable[[sys.UnraisableHookArgs], Any]:
+    """Return a hook that repeats a signal whose exception Python ignores, as in functions that run at a fork, and passes on all else."""
+
+    def hook(ignored: sys.UnraisableHookArgs) -> None:
+        if not isinstance(ignored.exc_value, _StoppedError | InterruptedRunError):
+            other(ignored)
+            return
+        _call_later(SECONDS_UNTIL_REPEATED, _repeat, _Received.number)
+
+    return hook
+
+
+def _repeat(number: int) -> None:
+    """Send a signal to this process again: one that a thread raises for itself would not end a wait of the main thread."""
+    if not _Received.count:  # the command has ended meanwhile
+        return
+    _Received.again = True
+    if os.name == "nt":
+        signal.raise_signal(number)
+    else:
+        os.kill(os.getpid(), number)
 
 
 @contextmanager
