@@ -91,6 +91,17 @@ ENDS = [
     ("not_finite", "test predictions, task 'sum': predictions must be finite (found NaN or infinity in 40 of 40 rows"),
     ("nothing", "returned: predictions by task are needed (found None)"),
     ("imports", "the training function failed (found ModuleNotFoundError: No module named 'no_such_package', at user_trains.py line"),
+    ("forges", "the training function has changed the answer of its process (found FileNotFoundError"),
+    ("scribbles", "the training function has changed the answer of its process (found JSONDecodeError"),
+    ("deletes_exchange", "the training function ended its process (found exit code 1)"),
+    ("forgets_tasks", "the training function has changed the answer of its process (found KeyError"),
+    ("yields", "returned: predictions by task are needed (found "),
+    ("waits_for_a_loop", "returned: predictions by task are needed (found "),
+    ("words", "test predictions, task 'sum': "),
+    ("complex_numbers", "test predictions, task 'sum': "),
+    ("paints", "the training function failed (found ValueError: [31mred"),
+    ("several", "the training function failed (found ExceptionGroup: many (2 sub-exceptions)"),
+    ("ends_later", "the training function ended its process (found exit code 7)"),
 ]
 FEW = ("killed",)
 
@@ -126,7 +137,7 @@ def test_a_time_limit_ends_the_function_and_its_programs(trains: ModuleType, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["lingers", "spoils"])
+@pytest.mark.parametrize("name", ["lingers", "spoils", "scribbles_reports"])
 def test_what_a_function_leaves_behind_or_spoils_does_no_harm(trains: ModuleType, tmp_path: Path, name: str) -> None:
     source = table()
     before = source.inputs.copy()

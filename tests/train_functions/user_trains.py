@@ -227,6 +227,80 @@ def nothing(request: TrainingRequest) -> None:
     return None
 
 
+def answer_of(request: TrainingRequest) -> Path:
+    """The file that the process would write to when the function is done."""
+    (exchange,) = request.folder.parent.glob(".call-*")
+    return exchange / "answer.json"
+
+
+def forges(request: TrainingRequest) -> dict[str, Any]:
+    """Write an answer without predictions in place of the process."""
+    answer_of(request).write_text('{"seconds": -1, "peak_memory": 0, "predictions": []}')
+    os._exit(0)
+
+
+def scribbles(request: TrainingRequest) -> dict[str, Any]:
+    """Write what is no answer."""
+    answer_of(request).write_text("[")
+    os._exit(0)
+
+
+def scribbles_reports(request: TrainingRequest) -> dict[str, Any]:
+    """Write what is no report to the files of reports."""
+    for name in ("report.json", "reports.jsonl"):
+        answer_of(request).with_name(name).write_text('[\n{"loss": 3}\n7\n')
+    return least_squares(request)
+
+
+def deletes_exchange(request: TrainingRequest) -> dict[str, Any]:
+    """Delete the folder of the answer."""
+    shutil.rmtree(answer_of(request).parent)
+    return least_squares(request)
+
+
+def forgets_tasks(request: TrainingRequest) -> dict[str, Any]:
+    """Take the tasks out of the request, which is frozen, and return nothing for them."""
+    object.__setattr__(request, "tasks", ())
+    return {}
+
+
+def yields(request: TrainingRequest) -> Any:
+    """Be a generator."""
+    yield least_squares(request)
+
+
+async def waits_for_a_loop(request: TrainingRequest) -> dict[str, Any]:
+    """Be a coroutine, for which nobody waits."""
+    return least_squares(request)
+
+
+def words(request: TrainingRequest) -> dict[str, Any]:
+    """Predict words where numbers are needed."""
+    return {task.name: ["a"] * 40 for task in request.tasks}
+
+
+def complex_numbers(request: TrainingRequest) -> dict[str, Any]:
+    """Predict numbers that no metric takes."""
+    return {task.name: np.ones(40) * 1j for task in request.tasks}
+
+
+def paints(request: TrainingRequest) -> dict[str, Any]:
+    """Raise an error whose text would change the colors of a terminal."""
+    raise ValueError("\x1b[31mred\x00 \ud800")
+
+
+def several(request: TrainingRequest) -> dict[str, Any]:
+    """Raise several errors at once."""
+    raise ExceptionGroup("many", [ValueError("a"), TypeError("b")])
+
+
+def ends_later(request: TrainingRequest) -> dict[str, Any]:
+    """Let a thread end the process."""
+    threading.Timer(0.2, os._exit, [7]).start()
+    time.sleep(60)
+    return {}
+
+
 def imports(request: TrainingRequest) -> dict[str, Any]:
     import no_such_package
 

@@ -154,7 +154,8 @@ def _error_parts(error: BaseException) -> dict[str, str]:
     text = type(error).__name__
     with suppress(Exception):  # the text of an error is code of a user too
         text += f": {error}" if str(error) else ""
-    found = " ".join(text.split())[:LONGEST_FOUND] + (f", at {place}" if place else "")
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    found = " ".join(printable.split())[:LONGEST_FOUND] + (f", at {place}" if place else "")
     return {"what": "the training function failed", "where": "", "found": found, "remedy": ""}
 
 

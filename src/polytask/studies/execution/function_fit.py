@@ -194,7 +194,18 @@ def _progress_of(epochs: int, progress: ProgressHook) -> Callable[[Report], None
 def _reports(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    found = [_report(line) for line in lines]
+    return [report for report in found if report is not None]
+
+
+def _report(line: str) -> dict[str, Any] | None:
+    """Return a report; `None` if it is none, because the function has written to the file itself."""
+    try:
+        report = json.loads(line)
+        return report if isinstance(report["epoch"], int) else None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _check_validation(function: TrainFunction, answer: FunctionAnswer, where: str) -> None:

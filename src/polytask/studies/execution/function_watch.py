@@ -11,16 +11,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import psutil
 from joblib.externals.loky.backend.process import LokyProcess
 
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, PolytaskError, first_line
 from polytask.studies.execution.parallel_backends import no_working_folder, start_resource_tracker
 from polytask.tasks import Predictions
 from polytask.train_functions.function_process import ANSWER, ARRAYS, REPORT, FunctionCall, run_function
 from polytask.train_functions.returned_predictions import Returned
+from polytask.train_functions.training_request import TEST
 
 POLL_SECONDS = 0.05
 MEMORY_INTERVAL = 0.5
@@ -78,13 +80,37 @@ def call_function(call: FunctionCall, where: str, limit: float | None, report: C
     path = call.exchange / ANSWER
     if not path.exists():
         raise ConfigError("the training function ended its process", where=where, found=_ending(process.exitcode), remedy=_remedy(call))
-    answer = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return _read_answer(call, where, memory, time.monotonic() - started)
+    except PolytaskError:
+        raise
+    except _SPOILED as error:
+        what, remedy = "the training function has changed the answer of its process", "Let it write to request.folder alone"
+        raise ConfigError(what, where=where, found=first_line(error), remedy=remedy) from None
+
+
+_SPOILED = (AttributeError, KeyError, OSError, TypeError, ValueError, BadZipFile)
+"""Errors of reading an answer that the process has not written as it does."""
+
+
+def _read_answer(call: FunctionCall, where: str, memory: int, seconds: float) -> FunctionAnswer:
+    """Return the answer that the process has written.
+
+    Raises:
+        ConfigError: It is an error.
+    """
+    answer = json.loads((call.exchange / ANSWER).read_text(encoding="utf-8"))
     if "error" in answer:
         error = answer["error"]
         place = ", ".join(filter(None, [where, error["where"]]))
         raise ConfigError(error["what"], where=place, found=error["found"] or None, remedy=error["remedy"] or _remedy(call))
-    memory, seconds = max(memory, answer["peak_memory"]), time.monotonic() - started
-    return FunctionAnswer(_predictions(answer, call.exchange / ARRAYS), answer["seconds"], seconds, memory)
+    predictions = _predictions(answer, call.exchange / ARRAYS)
+    for name, rows in call.request["test"].items():
+        for task in rows["tasks"]:
+            found = len(predictions[TEST][task][name].values)
+            if found != len(rows["units"]):
+                raise ValueError(f"{found} predictions of {len(rows['units'])} rows")
+    return FunctionAnswer(predictions, float(answer["seconds"]), seconds, max(memory, int(answer["peak_memory"])))
 
 
 def _remedy(call: FunctionCall) -> str:
@@ -121,7 +147,7 @@ def _wait(process: LokyProcess, call: FunctionCall, limit: float | None, report:
 
 def _pass_report(path: Path, seen: float, report: Callable[[Report], None]) -> float:
     """Pass on the last report if it is a new one, and return the time at which it was written."""
-    with suppress(OSError, ValueError):
+    with suppress(AttributeError, KeyError, OSError, TypeError, ValueError):  # the function may have written something else there
         written = path.stat().st_mtime
         if written != seen:
             report(json.loads(path.read_text(encoding="utf-8")))

@@ -81,7 +81,7 @@ def train_network(
         start.check(sources, tasks)
         start.copy_to(arm.plan(network_plan(config, sources)).build(tasks, config.seed))  # refused before anything is written
         config = config.model_copy(update={"init_digest": start.digest})
-    folder = RunFolder(Path(out))
+    folder = RunFolder(Path(out).expanduser())
     with folder.alone():
         (job,) = make_jobs([arm], [config.seed], folder.checkpoints)
         chosen = start_or_resume(folder, config, sources, tasks, [arm], networks=1)
