@@ -44,6 +44,7 @@ def test_a_frame_a_file_and_polars_train_the_same_network(csv: Path, tmp_path: P
         "pandas": rows(),
         "polars": pl.DataFrame(rows().to_dict("list")),
         "mapping": rows().to_dict("list"),
+        "records": rows().to_dict("records"),
     }
     runs = {name: pt.train(data, out=tmp_path / name, **choices) for name, data in given.items()}
     assert len({weights(run.folder) for run in runs.values()}) == 1
@@ -61,6 +62,14 @@ def test_a_study_of_a_frame_is_repeated_from_its_configuration(tmp_path: Path) -
     again = pt.studies.load_data(pt.options.checked(pt.options.StudyConfig, config, where="run.yaml"))
     repeated = pt.Study(again.sources, again.tasks, config=again.config).run(tmp_path / "second")
     pd.testing.assert_frame_equal(result.predictions, repeated.predictions)
+
+
+def test_names_in_a_series_and_paths_in_the_home_folder_are_understood(csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    shutil.copy(csv, tmp_path / "table.csv")
+    for number, targets in enumerate((pd.Series(["churn", "value"]), rows().columns[3:], np.array(["churn", "value"]))):
+        assert pt.train("~/table.csv", targets=targets, out=f"~/run-{number}", **FEW).folder == tmp_path / f"run-{number}"
 
 
 def test_a_folder_with_other_rows_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -106,6 +115,12 @@ SOURCE = pt.Source("toy", np.zeros((60, 2), dtype="float32"), {"sum": np.arange(
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "no targets": (call("study", FRAME), "targets: the columns to predict must be named"),
     "empty targets": (call("study", FRAME, targets=[]), "targets: the columns to predict must be named"),
+    "targets themselves": (call("study", FRAME[["a"]], targets=FRAME[["churn"]]), "targets: names of columns are needed .found DataFrame"),
+    "numbers as names": (call("train", FRAME, targets=[3, 4]), "targets: names of columns are needed .found 3"),
+    "labels as names": (call("train", FRAME, targets=FRAME["value"]), "targets: names of columns are needed .found "),
+    "groups themselves": (call("train", FRAME, **TARGETS, group=np.arange(60)), "group: a string is needed .found array.+…"),
+    "several tables": (call("train", [FRAME, FRAME], **TARGETS), "a table with rows and columns is needed"),
+    "no encoder of texts": (call("train", FRAME, **TARGETS, text_encoder="nowhere"), "text_encoder: there is no column of texts"),
     "a target twice": (call("train", FRAME, targets=["churn", "churn"]), "a target is named twice"),
     "an unknown target": (call("train", FRAME, targets=["churm", "value"]), "churn"),
     "an unknown option": (call("study", FRAME, **TARGETS, epoch=3), "study: there is no such option .found epoch.. Did you mean 'epochs'"),

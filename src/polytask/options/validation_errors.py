@@ -43,6 +43,7 @@ def checked(kind: type[Model], given: object, where: str, *, imports: bool = Fal
         raise one_line(error, where, kind) from None
 
 
+LONGEST_FOUND = 100
 UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 """Pydantic's error types for unknown names."""
 NEEDED = {
@@ -70,11 +71,17 @@ def one_line(error: ValidationError, where: str, model: type[BaseModel]) -> Conf
     if first["type"] in NEEDED:
         what, written = NEEDED[first["type"]]
         remedy = written.format(first["input"]) if isinstance(first["input"], str) else ""
-        return ConfigError(what, where=f"{where}, {place}", found=repr(first["input"]), remedy=remedy)
+        return ConfigError(what, where=f"{where}, {place}", found=_short(first["input"]), remedy=remedy)
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
     message = first["msg"].removeprefix("Value error, ")
-    found = repr(first["input"]) if place else None  # without a place, the input is the whole configuration
+    found = _short(first["input"]) if place else None  # without a place, the input is the whole configuration
     return ConfigError(f"{message[0].lower()}{message[1:]}{more}", where=f"{where}, {place}" if place else where, found=found)
+
+
+def _short(value: object) -> str:
+    """Return a value as messages show it, in one line of at most 100 characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST_FOUND else f"{text[: LONGEST_FOUND - 1]}…"
 
 
 def _near(model: Any, section: Sequence[int | str], name: str) -> str:  # noqa: ANN401 - a model, a dataclass, or a mapping of such

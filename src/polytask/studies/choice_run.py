@@ -67,7 +67,7 @@ def train_choice(config: TrainConfig, sources: Sequence[Source], tasks: Sequence
     if len(sources) != 1 or not isinstance(coding, TablePreprocessor):
         found = ", ".join(source.name for source in sources)
         raise ConfigError("model auto learns a single table", where="model", found=found, remedy="Leave model out to train a network")
-    folder = RunFolder(Path(out))
+    folder = RunFolder(Path(out).expanduser())
     with folder.alone():
         folder.claim(config)
         EnvironmentFile(facts=describe_environment(config.model_copy(update={"model": None}), sources, tasks)).write(folder.environment)

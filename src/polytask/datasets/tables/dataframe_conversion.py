@@ -17,8 +17,8 @@ def to_dataframe(table: Any, where: str = "table") -> pd.DataFrame:  # noqa: ANN
     """Convert a table to a pandas data frame.
 
     Args:
-        table: Data frame or series of pandas or polars, Arrow table or column, mapping from names to columns, or array of one or two
-            dimensions. Columns without names are called "target" if there is one dimension, and "0", "1", … otherwise.
+        table: Data frame or series of pandas or polars, Arrow table or column, mapping from names to columns, list of such rows, or array
+            of one or two dimensions. Columns without names are called "target" if there is one dimension, and "0", "1", … otherwise.
         where: Name of the table in messages.
 
     Raises:
@@ -38,6 +38,8 @@ def to_dataframe(table: Any, where: str = "table") -> pd.DataFrame:  # noqa: ANN
         return _from_arrow(table)
     if _is_lazy_frame(table):
         raise DataError("a table is needed, not a lazy query", where=where, found=type(table).__name__, remedy="Call .collect() first")
+    if isinstance(table, list | tuple) and table and all(isinstance(row, Mapping) for row in table):
+        return pd.DataFrame(table)
     values = np.asarray(table)
     if values.ndim == 1:
         return pd.DataFrame({"target": values})

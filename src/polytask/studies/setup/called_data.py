@@ -123,13 +123,35 @@ def _reject_table_options(options: CallOptions[Config]) -> None:
         raise ConfigError("this option needs a table as the data", where=options.function, found=found)
 
 
+_REMEDY = 'For example targets=["churn", "value"]'
+
+
+def _names_of_columns(targets: Any) -> Any:  # noqa: ANN401 - see `Targets`; users pass names in series and arrays too
+    """Return targets as they are given, names in a series, an index or an array as a list.
+
+    Raises:
+        ConfigError: These are no names, such as the columns themselves.
+    """
+    if targets is None or isinstance(targets, str | Mapping):
+        return targets
+    names = targets.tolist() if getattr(targets, "ndim", 0) == 1 and hasattr(targets, "tolist") else targets
+    if not isinstance(names, list | tuple):
+        found, remedy = type(targets).__name__, f"Leave the columns in the table, and name them. {_REMEDY}"
+        raise ConfigError("names of columns are needed", where="targets", found=found, remedy=remedy)
+    for name in names:
+        if not isinstance(name, str):
+            raise ConfigError("names of columns are needed", where="targets", found=repr(name), remedy=_REMEDY)
+    return names
+
+
 def _table_section(options: CallOptions[Config], data: Any, targets: Targets | None, folder: Path) -> dict[str, dict[str, Any]]:  # noqa: ANN401
     """Return the options of the table, by its name; a data frame is written to the run folder."""
+    targets = _names_of_columns(targets)
     if not targets:
-        raise ConfigError("the columns to predict must be named", where="targets", remedy='For example targets=["churn", "value"]')
+        raise ConfigError("the columns to predict must be named", where="targets", remedy=_REMEDY)
     given = options.sections[TABLE] | {"targets": targets}
     if isinstance(data, str | Path):
-        path = Path(data).resolve()
+        path = Path(data).expanduser().resolve()
         name = path.name[: path.name.index(".")] or path.name
     else:
         name, path = "table", RunFolder(folder.resolve()).frame
@@ -137,5 +159,5 @@ def _table_section(options: CallOptions[Config], data: Any, targets: Targets | N
         given = {"id_column": index} | given
     for option in ("test_file", "text_encoder"):
         if given.get(option) is not None:
-            given[option] = str(Path(given[option]).resolve())
+            given[option] = str(Path(given[option]).expanduser().resolve())
     return {name: {**given, "file": str(path)}}

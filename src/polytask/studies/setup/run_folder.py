@@ -43,7 +43,7 @@ class RunFolder:
     @classmethod
     def at(cls, out: str | Path | None) -> Self:
         """Return the run folder with this path, or a new temporary one if none is given."""
-        return cls(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out))
+        return cls(Path(tempfile.mkdtemp(prefix="polytask-")) if out is None else Path(out).expanduser())
 
     @property
     def config(self) -> Path:
