@@ -2,10 +2,10 @@
 
     python benchmarks/dataset_throughput.py [--rows 4000] [--rounds 7] [--workers 2]
 
-Two tasks on images of 32x32, which a data set decodes one by one and which are flipped and darkened at random, with a network of two
-convolutions. The loop by hand has a `DataLoader` with the same number of workers, which augments in `__getitem__`, the same normalization,
-losses, one backward, fused Adam, and nothing else. Each round times an epoch of either, in alternating order; medians over rounds are
-printed.
+Two tasks on images of 32x32, which a data set decodes one by one and which are flipped and darkened at random, and on two numbers beside
+each image, with a network of two convolutions that gets a dict. The loop by hand has a `DataLoader` with the same number of workers, which
+augments in `__getitem__`, the same normalization, losses, one backward, fused Adam, and nothing else. Each round times an epoch of either,
+in alternating order; medians over rounds are printed.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ class Photos(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.stored)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, float, float]:
+    def __getitem__(self, index: int) -> tuple[dict[str, Tensor], float, float]:
         small = self.stored[index].float()
         image = functional.interpolate(small[None], size=(36, 36), mode="bilinear")[0, :, 2:34, 2:34].to(torch.uint8)
         if self.augmented:
             image = image.flip(2) if torch.rand(()) < 0.5 else image
             image = image * (0.8 + 0.2 * torch.rand(()))
-        return image, float(small.mean() > 127), float(small.std())
+        return {"image": image, "facts": small[0, 0, :2]}, float(small.mean() > 127), float(small.std())
 
 
-def augment(images: Tensor, generator: torch.Generator) -> Tensor:
+def augment(inputs: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
     """Flip half of the images, and darken each."""
-    rows = len(images)
+    images, rows = inputs["image"], len(inputs["image"])
     flipped = torch.where(torch.rand(rows, 1, 1, 1, generator=generator) < 0.5, images, images.flip(3))
-    return flipped * (0.8 + 0.2 * torch.rand(rows, 1, 1, 1, generator=generator))
+    return {**inputs, "image": flipped * (0.8 + 0.2 * torch.rand(rows, 1, 1, 1, generator=generator))}
 
 
 class Net(nn.Module):
@@ -65,23 +65,26 @@ class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.trunk = nn.Sequential(nn.Conv2d(3, 32, 5, 2), nn.ReLU(), nn.Conv2d(32, 64, 5, 2), nn.ReLU(), nn.Flatten())
-        self.heads = nn.ModuleDict({task.name: nn.Linear(1_600, 1) for task in TASKS})
+        self.heads = nn.ModuleDict({task.name: nn.Linear(1_602, 1) for task in TASKS})
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Map images to outputs by task."""
-        features = self.trunk(images)
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Map images and facts to outputs by task."""
+        features = torch.cat([self.trunk(inputs["image"]), inputs["facts"]], dim=1)
         return {name: head(features) for name, head in self.heads.items()}
 
 
-def epoch_by_hand(net: nn.Module, dataset: Dataset[Any], statistics_of: Mapping[str, Tensor], workers: int) -> Callable[[], None]:
+Known = Mapping[str, tuple[Tensor, Tensor]]
+"""Mean and deviation of each input."""
+
+
+def epoch_by_hand(net: nn.Module, dataset: Dataset[Any], known: Known, workers: int) -> Callable[[], None]:
     """Return a function that trains an epoch by hand."""
     loader = DataLoader(dataset, BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
-    mean, deviation = statistics_of["mean"], statistics_of["deviation"]
 
     def epoch() -> None:
-        for images, bright, spread in loader:
-            outputs = net((images.float() - mean) / deviation)
+        for inputs, bright, spread in loader:
+            outputs = net({name: (inputs[name].float() - mean) / deviation for name, (mean, deviation) in known.items()})
             loss = functional.binary_cross_entropy_with_logits(outputs["bright"][:, 0], bright.float())
             loss = loss + functional.mse_loss(outputs["spread"][:, 0], spread.float())
             loss.backward()  # type: ignore[no-untyped-call]
@@ -107,8 +110,10 @@ def main() -> None:
     network = ModuleNetwork(net, TASKS, {"photos": InputForm.of(source)})
     loop, _ = build_loop(network, [source], batch_size=BATCH, threads=1, precision="float32", averaging=None)
     rows = loop.data.training["photos"].rows
-    normalization = rows.normalization
-    known = {name: torch.tensor(getattr(normalization, name)).view(1, -1, 1, 1) for name in ("mean", "deviation")}
+    known = {
+        name: (torch.tensor(own.mean).view(shape), torch.tensor(own.deviation).view(shape))
+        for (name, own), shape in zip(rows.normalization.entries.items(), [(1, -1, 1, 1), (1, -1)], strict=True)
+    }
     part = torch.utils.data.Subset(Photos(chosen.rows, augmented=True), rows.places(torch.arange(len(rows))).tolist())
     bare = epoch_by_hand(by_hand, part, known, chosen.workers)
     ours: list[float] = []

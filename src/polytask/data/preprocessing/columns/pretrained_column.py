@@ -26,6 +26,11 @@ class PretrainedTextColumn(Column):
         folder: Absolute path of the folder with `config.json`, `tokenizer.json` and `model.safetensors`.
         digest: SHA-256 digest of what `sha256sum config.json tokenizer.json model.safetensors` prints in the folder.
         size: Number of features.
+
+    Example:
+        >>> column = PretrainedTextColumn("review", folder="/models/minilm", digest="0" * 64, size=384)
+        >>> column.encode(pd.Series([None, None], dtype=object)).shape  # the folder is read when there is a text
+        (2, 384)
     """
 
     folder: str = ""
