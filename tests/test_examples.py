@@ -80,6 +80,13 @@ def test_the_toy_problem_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_vectors_and_labels_that_are_not_known_are_studied(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "vector_targets.py"), "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert all(name in done.stdout for name in ("hand_x", "hand_y", "side"))
+
+
 def test_the_table_is_learned() -> None:
     output = said_by(str(EXAMPLES / "table.py"), "--rows", "600")
     assert "'segment': 'ordinal'" in output

@@ -9,6 +9,7 @@ from polytask.errors import ConfigError, DataError
 from polytask.metrics.influence_functions import influence_differences, pool_groups, unit_contributions
 from polytask.metrics.metric_functions import METRICS
 from polytask.tasks import Outcome, Runs
+from polytask.tasks.number_rows import write_rows
 
 Drawn = tuple[np.ndarray, Runs, list[Outcome]]
 CLASSES = ("accuracy", "precision", "recall", "f1", "log-loss", "auc")
@@ -17,6 +18,7 @@ TAGS, SETS = (
     ("micro-f1", "micro-precision", "micro-recall"),
 )
 RANKS, COUNTS, QUANTILES, TIMES = ("rank-error", "quadratic-kappa"), "poisson-deviance", ("pinball", "coverage-gap"), "concordance"
+VECTORS = ("mean-mae", "mean-r2", "mean-rmse")
 
 
 def drawn_tags(generator: np.random.Generator, units: int, seeds: int, skill: float) -> Drawn:
@@ -68,6 +70,12 @@ def drawn(metric: str, generator: np.random.Generator, units: int, seeds: int = 
         return drawn_sets(generator, units, seeds, skill)
     if metric in (*RANKS, COUNTS, *QUANTILES, TIMES):
         return drawn_numbers(metric, generator, units, seeds, skill)
+    if metric in VECTORS:
+        targets = generator.normal(1, 2, size=(units, 2))
+        guesses = targets + generator.normal(size=(seeds, units, 2)) / skill
+        targets[generator.random(units) < 0.3, 1] = np.nan  # a component without a label
+        texts = np.stack([write_rows(rows) for rows in (targets, *guesses)])
+        return texts[0], Runs(texts[1:]), [Outcome(texts[0], row) for row in texts[1:]]
     if metric not in CLASSES:
         targets = generator.normal(1, 2, size=units)
         guesses = targets + generator.normal(size=(seeds, units)) / skill
@@ -112,6 +120,7 @@ def test_difference_is_positive_where_the_arm_is_better(metric: str) -> None:
         "auc",
         "f1",
         "quadratic-kappa",
+        "mean-r2",
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("micro-f1", "concordance", "coverage-gap")),
     ],
 )

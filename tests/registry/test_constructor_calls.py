@@ -36,6 +36,7 @@ NEEDED: dict[tuple[str, str], dict[str, Any]] = {
     ("task kind", "multilabel"): {"classes": ("x", "y")},
     ("task kind", "ordinal"): {"classes": (1, 2, 3)},
     ("task kind", "tagging"): {"classes": ("O", "B-x")},
+    ("task kind", "vector"): {"columns": ("x", "y")},
     ("encoder", "text"): {"words": 9},
     ("encoder", "tabular"): {"cardinalities": (0, 3), "missing_indicators": (True, False)},
     ("task kind", "custom"): {"loss": "torch.nn.functional:mse_loss", "metric": "rmse"},

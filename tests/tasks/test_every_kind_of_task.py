@@ -106,7 +106,7 @@ def outputs_for(row: Row, rows: int = 4) -> torch.Tensor:
 
 
 def test_every_kind_has_a_row() -> None:
-    elsewhere = ("tagging", "custom")  # test_tagging.py, test_custom.py
+    elsewhere = ("tagging", "custom", "vector")  # test_tagging.py, test_custom.py, test_vector_regression.py
     assert sorted([*(row.task.kind for row in ROWS), *elsewhere]) == sorted(names("task kind"))
 
 

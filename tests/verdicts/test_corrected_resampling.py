@@ -259,9 +259,16 @@ def quantiles(generator: np.random.Generator, units: int, right: np.ndarray) -> 
     return true, [f"0.1:{value - 0.5!r} 0.9:{value + 0.5!r}" for value in near.tolist()]
 
 
+def vectors(generator: np.random.Generator, units: int, right: np.ndarray) -> tuple[list[str], list[str]]:
+    (first, near), (second, other) = numbers(generator, units, right), numbers(generator, units, right)
+    gap = generator.random(units) < 0.2  # of the second component's targets
+    true = [f"{one!r} {'nan' if there else repr(two)}" for one, two, there in zip(first.tolist(), second.tolist(), gap, strict=True)]
+    return true, [f"{one!r} {two!r}" for one, two in zip(near.tolist(), other.tolist(), strict=True)]
+
+
 DRAWS: Mapping[str, Callable[..., tuple[Any, Any]]] = {
     "multiclass": codes(4), "binary": codes(2), "ordinal": codes(4), "regression": numbers, "survival": numbers,
-    "count": counts, "quantile": quantiles, "tagging": tags, "multilabel": sets,
+    "count": counts, "quantile": quantiles, "tagging": tags, "multilabel": sets, "vector": vectors,
 }  # fmt: skip
 EACH = [
     (row.name, metric) for row in specs_of("task kind") for metric in load_class(row).metrics if (row.name, metric) != ("multiclass", "auc")

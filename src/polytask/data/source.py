@@ -41,7 +41,8 @@ class Source:
             dict of tensors; in a dict, integers of 64 bits are codes, which are not normalized. Rows that `from_dataset` reads when they
             are needed are a reader in place of an array.
         labels: (N,) original labels of each task, such as numbers or strings; NaN or None where a row has none. If inputs are sequences,
-            that is, codes (N, L) with 0 as padding or numbers (N, L, C), a task may label every token or step: (N, L).
+            that is, codes (N, L) with 0 as padding or numbers (N, L, C), a task may label every token or step: (N, L). A task of several
+            numbers has labels (N, k).
         units: (N,) identifier of each row in predictions; by default its row number, from 0.
         preprocessor: Preprocessor that produced the inputs from texts or a table, saved with the trained model; `None` if there is none.
         held_out: (N,) True for the validation rows, on which models are selected; `None` draws them at random.
@@ -57,7 +58,8 @@ class Source:
 
     Raises:
         DataError: The name is empty; `inputs` is a scalar; entries of a dict have different numbers of rows; or labels, units or another
-            attribute do not have exactly one entry per row. Labels of shape (N, L) are allowed for inputs of tokens or steps only.
+            attribute do not have exactly one entry per row. Labels that are not numbers have the shape (N, L) for inputs of tokens or
+            steps only.
 
     Example:
         >>> source = Source("toy", np.zeros((3, 2), "float32"), {"size": np.array([1.0, 2.0, np.nan])})
@@ -105,7 +107,8 @@ class Source:
         given += [(f"weights of {task}", np.asarray(own)) for task, own in (self.weights or {}).items()]
         for name, entries in [*self.labels.items(), ("units", self.units), *given]:
             per_token = name in self.labels and entries.ndim == 2 and self.has_tokens and entries.shape == (rows, self.input_shape[0])
-            if entries.shape != (rows,) and not per_token:
+            vectors = name in self.labels and entries.ndim == 2 and entries.dtype.kind in "iuf" and len(entries) == rows
+            if entries.shape != (rows,) and not per_token and not vectors:
                 found = f"{len(entries)} entries" if entries.ndim == 1 else f"entries of shape {entries.shape}"
                 where = f"source {self.name!r}, {name!r}"
                 raise DataError("exactly one entry per row is needed", where=where, found=f"{found} for {rows} rows")

@@ -16,7 +16,7 @@ from polytask.metrics.entity_metrics import ENTITY_METRICS
 from polytask.metrics.multilabel_metrics import LABEL_SET_METRICS
 from polytask.metrics.ordinal_and_count_metrics import POISSON_DEVIANCE, RANK_METRICS
 from polytask.metrics.quantile_metrics import QUANTILE_METRICS
-from polytask.metrics.regression_metrics import NUMBER_METRICS
+from polytask.metrics.regression_metrics import NUMBER_METRICS, VECTOR_METRICS
 from polytask.registry.suggestion import nearest
 from polytask.tasks.metric import Metric
 
@@ -35,6 +35,7 @@ _EVERY = (
     *QUANTILE_METRICS,
     CONCORDANCE,
     *NUMBER_METRICS,
+    *VECTOR_METRICS,
 )
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _EVERY})
 

@@ -15,6 +15,7 @@ from polytask.tasks.regression import Regression
 from polytask.tasks.survival import Survival
 from polytask.tasks.tagging import Tagging
 from polytask.tasks.task_checks import check_tasks
+from polytask.tasks.vector_regression import VectorRegression
 
 __all__ = [
     "Binary",
@@ -36,6 +37,7 @@ __all__ = [
     "Tagging",
     "Targets",
     "Task",
+    "VectorRegression",
     "check_tasks",
     "has_label",
     "labels_as_floats",

@@ -30,9 +30,10 @@ Array = NDArray[Any]
 
 
 class LabelType(StrEnum):
-    """Type of the label of one unit: a number, a class, a set of classes, or a sequence of classes."""
+    """Type of the label of one unit: a number, several numbers, a class, a set of classes, or a sequence of classes."""
 
     NUMBER = "number"
+    VECTOR = "vector"
     CLASS = "class"
     SET = "set"
     SEQUENCE = "sequence"
@@ -159,7 +160,7 @@ class Task(Component, ABC):
         """Return the task with everything that it learns from the training labels, such as a scale; by default itself.
 
         Args:
-            labels: Original training labels (N,), with gaps.
+            labels: Original training labels (N,), with gaps; (N, k) for vectors.
         """
         del labels
         return self

@@ -13,7 +13,8 @@ from polytask.data.input_entries import is_code, padding_mask
 from polytask.errors import ConfigError, DataError
 from polytask.registry.resolve import described
 from polytask.registry.suggestion import nearest
-from polytask.tasks import Predictions, Task
+from polytask.tasks import LabelType, Predictions, Task
+from polytask.tasks.number_rows import write_rows
 from polytask.train_functions.training_request import PARTS_TO_PREDICT, TEST, InputRows, TrainingRequest
 
 Array = NDArray[Any]
@@ -164,6 +165,8 @@ def _values(array: Array, task: Task, example: Array, where: str) -> Predictions
         return learning.predictions(_probabilities(array, where))
     if array.ndim == 2 and learning is not None and not learning.classes and len(learning.options) == array.shape[1]:
         return learning.predictions(array.astype(np.float64))
+    if task.label_type is LabelType.VECTOR and array.shape == (len(array), task.outputs):
+        return Predictions(write_rows(array.astype(np.float64)), None)
     if array.ndim != 1 or example.dtype == object:
         raise _no_form(array, task, where)
     if example.dtype.kind != "i":

@@ -70,8 +70,8 @@ def verdict(
         metrics: Metric of each task, by default the first of its kind: accuracy, precision, recall, f1, log-loss, auc (two classes);
             rmse, mae, r2 of regression; entity-f1, entity-precision, entity-recall, token-accuracy of tagging; micro-f1,
             micro-precision, micro-recall, accuracy of multilabel; rank-error, accuracy, quadratic-kappa, log-loss of ordinal;
-            poisson-deviance, mae, rmse of count; pinball, coverage-gap of quantile; concordance of survival. Or any
-            `polytask.metrics.Metric` that takes the kind's targets and predictions.
+            poisson-deviance, mae, rmse of count; pinball, coverage-gap of quantile; concordance of survival; mean-r2, mean-mae,
+            mean-rmse of vector. Or any `polytask.metrics.Metric` that takes the kind's targets and predictions.
         margins: Largest difference that counts as the same, per task, in the metric's unit; by default 1 % of the baseline's metric,
             with exceptions for shares and log-loss (`polytask.verdicts.default_margins`).
         train_units: Number of units that the networks of a split were trained on, including those used for validation; one number for

@@ -18,10 +18,10 @@ NUM_BINS = 5
 def make_label_keys(labels: Mapping[str, Array], rows: int) -> IntArray:
     """Return one integer key per row and task: the class code, or the quintile of a number; −1 if there is no label.
 
-    Labels of tokens are ignored.
+    Labels of tokens and of several numbers are ignored.
 
     Args:
-        labels: Original labels of each task, (N,); those of shape (N, L) are ignored.
+        labels: Original labels of each task, (N,) or (N, 1); those of shape (N, L) are ignored.
         rows: Number of rows N.
 
     Returns:
@@ -31,7 +31,8 @@ def make_label_keys(labels: Mapping[str, Array], rows: int) -> IntArray:
         >>> make_label_keys({"kind": np.array(["a", None, "b"], dtype=object), "size": np.array([2.0, 2.0, np.nan])}, rows=3).tolist()
         [[0, 0], [-1, 0], [1, -1]]
     """
-    per_row = [_key_of_task(values) for values in labels.values() if values.ndim == 1]
+    columns = [values[:, 0] if values.shape[1:] == (1,) and values.dtype.kind in "iuf" else values for values in labels.values()]
+    per_row = [_key_of_task(values) for values in columns if values.ndim == 1]
     return np.stack(per_row, axis=1) if per_row else np.empty((rows, 0), dtype=np.int64)
 
 

@@ -51,6 +51,13 @@ SPECS: tuple[ComponentSpec, ...] = (
     ),
     ComponentSpec(
         "task kind",
+        "vector",
+        "polytask.tasks.vector_regression:VectorRegression",
+        "several numbers per row; mean of their squared errors in training units",
+        display="vector regression",
+    ),
+    ComponentSpec(
+        "task kind",
         "custom",
         "polytask.tasks.custom:Custom",
         "numbers, with a user-defined loss and metric, given in Python",

@@ -54,7 +54,7 @@ def trivial_rows(tasks: Sequence[Task], training: Sequence[Source], test: Sequen
     parts = []
     for task in tasks:
         seen, asked = _labels_of(task, training), _labels_of(task, test)
-        fitted = task.fitted(seen.ravel())
+        fitted = task.fitted(seen.ravel() if task.per_token else seen)
         targets = [fitted.metric_targets(labels[fitted.labeled_rows(labels)]) for labels in (seen, asked)]
         metrics = compute_task_metrics([fitted], {task.name: trivial_predictions(fitted, *targets)})[task.name]
         rows = pd.DataFrame({"metric": list(metrics), "value": list(metrics.values())})

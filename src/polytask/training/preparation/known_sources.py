@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from polytask.data import Source
-from polytask.tasks import Task
+from polytask.errors import DataError
+from polytask.tasks import LabelType, Task
 
 
 def known_sources(sources: Sequence[Source], tasks: Sequence[Task]) -> tuple[Source, ...]:
@@ -21,6 +22,9 @@ def known_sources(sources: Sequence[Source], tasks: Sequence[Task]) -> tuple[Sou
         sources: Sources with labels.
         tasks: All tasks that the sources label.
 
+    Raises:
+        DataError: A task of one label per row has several.
+
     Example:
         >>> from polytask.tasks import Multiclass
         >>> source = Source("toy", np.zeros((3, 1)), {"kind": np.array([0, -100, 1])})
@@ -32,5 +36,10 @@ def known_sources(sources: Sequence[Source], tasks: Sequence[Task]) -> tuple[Sou
 
 def _known_source(source: Source, tasks: Sequence[Task]) -> Source:
     own = [(task, source.labels[task.name]) for task in tasks if task.name in source.labels]
+    for task, labels in own:
+        if labels.ndim > 1 and not task.per_token and task.label_type is not LabelType.VECTOR:
+            where, found = f"source {source.name!r}, task {task.name!r}", f"labels of shape {labels.shape}"
+            remedy = "Pass one column, or make it a task of several numbers: polytask.tasks.VectorRegression"
+            raise DataError("exactly one entry per row is needed", where=where, found=found, remedy=remedy)
     changed = {task.name: known for task, labels in own if (known := np.asarray(task.known_labels(labels))) is not labels}
     return replace(source, labels={**source.labels, **changed}) if changed else source

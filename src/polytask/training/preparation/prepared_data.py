@@ -114,7 +114,7 @@ def prepare_data(
         _check_labels(source)
     parts = {source.name: split_source(source, share, seed) for source in used}
     labeled = {source.name: label_share.rows_of(source, parts[source.name][0], seed) for source in used}
-    fitted = tuple(task.fitted(_labels_of(task.name, used, labeled)) for task in tasks)
+    fitted = tuple(task.fitted(_labels_of(task, used, labeled)) for task in tasks)
     training, held_out = {}, {}
     for source in used:
         first, second = parts[source.name]
@@ -218,10 +218,11 @@ def default_validation_fraction(sources: Sequence[Source]) -> float:
     return 0.2 if max(len(source) for source in sources) <= LARGE_SOURCE_ROWS else 0.1
 
 
-def _labels_of(task: str, sources: Sequence[Source], labeled: Mapping[str, Mapping[str, Rows]]) -> NDArray[Any]:
-    """Return the labels of a task that are used in the training parts of all sources."""
-    known = [source for source in sources if task in source.labels]
-    return np.concatenate([np.asarray(source.labels[task])[labeled[source.name][task]].ravel() for source in known])
+def _labels_of(task: Task, sources: Sequence[Source], labeled: Mapping[str, Mapping[str, Rows]]) -> NDArray[Any]:
+    """Return the labels of a task that are used in the training parts of all sources; those of tokens one after the other."""
+    known = [source for source in sources if task.name in source.labels]
+    parts = [np.asarray(source.labels[task.name])[labeled[source.name][task.name]] for source in known]
+    return np.concatenate([part.ravel() if task.per_token else part for part in parts])
 
 
 def _loss_weights(source: Source, task: str, labeled: Tensor | None, part: Rows | None) -> Tensor:
