@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import torch
 
 import polytask as pt
 from polytask.data import Source
+from polytask.datasets.tables import load_tables, source_from_table
 from polytask.errors import ConfigError, DataError
+from polytask.estimators import MultiTaskEstimator
 from polytask.metrics import find_metric
 from polytask.metrics.influence_functions import unit_contributions
 from polytask.metrics.regression_metrics import mean_over_components
+from polytask.options import TableOptions
 from polytask.studies import Study
 from polytask.tasks import Binary, Outcome, Regression, Runs, Task, VectorRegression, masked_loss, task_from_dict
 from polytask.tasks.number_rows import read_rows, write_rows
@@ -283,3 +287,19 @@ def test_baselines_refuse_vectors_in_one_line(arm: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"does not support this kind of task \(found vector\)") as caught:
         study.run(tmp_path / "run")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["vector(columns=[x, y])", VectorRegression, PLACE])
+def test_tables_refuse_vectors_in_one_line(kind: Any, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": np.arange(40.0), "y": np.arange(40.0), "z": np.arange(40.0), "a": np.arange(40.0)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    calls: list[Callable[[], Any]] = [
+        lambda: source_from_table(frame, {"place": kind}),
+        lambda: MultiTaskEstimator({"place": kind, "z": None}).fit(frame[["a"]], frame[["x", "y", "z"]]),
+    ]
+    if isinstance(kind, str):
+        calls.append(lambda: load_tables({"t": TableOptions(str(tmp_path / "t.csv"), {"place": kind, "z": None})}))
+    for call in calls:
+        with pytest.raises((ConfigError, DataError), match=r"target 'place': a target of a table is one column") as caught:
+            call()
+        assert "\n" not in str(caught.value)

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytask.architectures import Architecture
 from polytask.architectures.submodule_keys import USUAL_ARCHITECTURE
 from polytask.balancing import Balancer
+from polytask.datasets.tables.infer_task import reject_vectors
 from polytask.datasets.tables.survival_targets import event_columns, labels_of_columns
 from polytask.encoders import Encoder
 from polytask.errors import ConfigError
@@ -246,11 +247,12 @@ class MultiTaskEstimator(BaseTableEstimator):
         """Select the columns of targets, and the event columns of survival targets.
 
         Raises:
-            ConfigError: `names` is a single text, or a column does not exist.
+            ConfigError: `names` is a single text, a column does not exist, or a target is of a kind with several numbers per label.
         """
         if isinstance(names, str):
             raise ConfigError("targets must be a list of names, or a mapping from names to kinds", where="targets", found=repr(names))
         wanted = list(map(str, names))
+        reject_vectors(self._kinds())
         for name in dict.fromkeys([*wanted, *event_columns(self._kinds()).values()]):
             if name not in targets:
                 raise ConfigError("there is no such column in Y", where=repr(name), remedy=nearest(name, tuple(targets.columns)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Number
 from typing import Any
 
@@ -139,6 +140,27 @@ def kind_called(given: str | type[Task]) -> type[Task]:
         'Binary'
     """
     return read_kind(given)[0]
+
+
+def reject_vectors(kinds: Mapping[str, str | type[Task] | Task | None]) -> None:
+    """Check that no target is of a kind with several numbers per label, since a target of a table is one column.
+
+    Args:
+        kinds: Kind or task of each target; `None` if it is to be inferred.
+
+    Raises:
+        ConfigError: A target is of such a kind.
+
+    Example:
+        >>> reject_vectors({"place": "vector(columns=[x, y])"})
+        Traceback (most recent call last):
+        polytask.errors.ConfigError: target 'place': a target of a table is one column (found kind 'vector'). Make each column a target, ...
+    """
+    for name, given in kinds.items():
+        kind = type(given) if isinstance(given, Task) else kind_called(given) if given is not None else None
+        if kind is not None and kind.label_type is LabelType.VECTOR:
+            remedy = "Make each column a target, or give labels of shape (N, k) in a Source"
+            raise ConfigError("a target of a table is one column", where=f"target {name!r}", found=f"kind {kind.kind!r}", remedy=remedy)
 
 
 def make_task(name: str, labels: Array, kind: str | type[Task] | Task | None = None, weight: float = 1.0) -> Task:

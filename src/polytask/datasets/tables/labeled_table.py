@@ -17,7 +17,7 @@ from polytask.data.preprocessing.columns import FILE_ROW_INDEX
 from polytask.data.reading import check_features, check_targets, open_table
 from polytask.data.reading.error_locations import location
 from polytask.data.splitting.time_and_column_split import split_by_column, split_by_time
-from polytask.datasets.tables.infer_task import kind_called
+from polytask.datasets.tables.infer_task import kind_called, reject_vectors
 from polytask.datasets.tables.survival_targets import event_column, ignored_label, labels_of_target
 from polytask.errors import Complaints, ConfigError, DataError, error_location
 from polytask.options import TableOptions
@@ -59,6 +59,7 @@ class LabeledTable:
         self.file = open_table(options.file, options.reading_options)
         self.large = self.file.rows * len(self.file.columns) > MAX_CELLS_IN_MEMORY if on_disk is None else on_disk
         self.events = {target: event_column(kind) for target, kind in options.targets.items()}
+        reject_vectors(options.targets)
         events = [event for event in self.events.values() if event]
         for event in events:
             if event in options.targets:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from polytask.data import Source
 from polytask.data.preprocessing.columns import TablePreprocessor
-from polytask.datasets.tables.infer_task import infer_multilabel, make_task
+from polytask.datasets.tables.infer_task import infer_multilabel, make_task, reject_vectors
 from polytask.datasets.tables.survival_targets import event_columns, labels_of_columns
 from polytask.errors import ConfigError, DataError
 from polytask.registry.suggestion import nearest
@@ -55,6 +55,7 @@ def source_from_table(
         ((3, 1), ['binary', 'regression'])
     """
     events = list(event_columns(targets).values())
+    reject_vectors(targets)
     check_columns_exist(table, [*targets, *events, *drop, *categorical, *text])
     for task in weights or {}:
         if task not in targets:

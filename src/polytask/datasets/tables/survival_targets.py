@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polytask.data.preprocessing.columns import BooleanColumn
-from polytask.datasets.tables.infer_task import column_labels, kind_called, read_kind
+from polytask.datasets.tables.infer_task import column_labels, kind_called, read_kind, reject_vectors
 from polytask.tasks import Task
 from polytask.tasks.ignored_labels import check_ignore_index, mask_ignored
 
@@ -91,6 +91,7 @@ def labels_of_columns(table: pd.DataFrame, kinds: Mapping[str, str | type[Task] 
         DataError: A column cannot hold labels.
     """
     events = event_columns(kinds)
+    reject_vectors(kinds)
     found = {}
     for name in map(str, table):
         if name not in set(events.values()):
