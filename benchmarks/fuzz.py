@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import CodeType, FrameType
 from typing import Any
 
@@ -123,15 +124,16 @@ def run_target(name: str, iterations: int, seed: int, seconds: float) -> tuple[i
     known = target.seeds()
     for data in known:
         failure(target, data)  # imports what is imported late
-    lines, failures, done, started = Lines(target.parts), [], 0, time.monotonic()
+    lines, done, started = Lines(target.parts), 0, time.monotonic()
+    failures: list[tuple[bytes, str]] = []
     for data in known:
-        lines.traced(lambda data=data: failure(target, data))
+        lines.traced(partial(failure, target, data))
     while done < iterations and time.monotonic() - started < seconds and len(failures) < 20:
         data = mutated(known, target.tokens, draw)
         if done % TRACED:
             found = failure(target, data)
         else:
-            found, is_new = lines.traced(lambda data=data: failure(target, data))
+            found, is_new = lines.traced(partial(failure, target, data))
             known += [data] if is_new and len(data) < 20_000 else []
         failures += [(data, found)] if found else []
         done += 1

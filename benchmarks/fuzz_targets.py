@@ -32,13 +32,16 @@ from polytask.cli.build_config import merged
 from polytask.cli.table_source import spread
 from polytask.data.reading import open_table
 from polytask.datasets.idx_format import parse_idx
+from polytask.errors import PolytaskError
 from polytask.options import StudyConfig, checked
 from polytask.run_files.base import RunFile
 from polytask.studies.execution.study_progress import read_status
 from polytask.studies.spec.arms import parse_arms
 
-_OF_CLICK = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")  # Typer may have its own Click
-REFUSALS = (pt.PolytaskError, _OF_CLICK, typer.Exit, typer.Abort)
+_OF_CLICK: type[BaseException] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)  # Typer may have its own Click
+REFUSALS: tuple[type[BaseException], ...] = (PolytaskError, _OF_CLICK, typer.Exit, typer.Abort)
 FILES = tuple(kind for name in run_files.__all__ if isinstance(kind := getattr(run_files, name), type) and issubclass(kind, RunFile))
 
 
@@ -123,12 +126,12 @@ def read_arguments(data: bytes) -> object:
     words = shlex.split(data.decode("utf-8", "replace").replace("\0", ""))
     found: list[object] = []
 
-    class Parsed(pt.PolytaskError):
+    class ParsedError(PolytaskError):
         """Everything is parsed."""
 
     def parsed(source: str, given: dict[str, Any], assignments: Sequence[str], *, imports: bool) -> None:
         found.append(merged(source, given, assignments, imports=imports))
-        raise Parsed("parsed")
+        raise ParsedError("parsed")
 
     command = command_line()
     with patch.object(generate_command, "merged", parsed):

@@ -58,7 +58,7 @@ class AcceleratedBackward:
             if not kind.startswith("MULTI_"):
                 remedy = "Use processes with a whole network each (accelerate launch --multi_gpu or --cpu)"
                 raise ConfigError("several processes need a whole network each", where="accelerator", found=kind, remedy=remedy)
-            if backward.group is None:
+            if backward.group is None and distributed.group.WORLD is not None:
                 backward.join(distributed.group.WORLD)
         self.accelerator, self.backward = accelerator, backward
         self._step = None if backward.asks_again else AccumulatedStep(backward)
