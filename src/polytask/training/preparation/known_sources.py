@@ -38,7 +38,7 @@ def _known_source(source: Source, tasks: Sequence[Task]) -> Source:
     own = [(task, source.labels[task.name]) for task in tasks if task.name in source.labels]
     for task, labels in own:
         if labels.ndim > 1 and not task.per_token and task.label_type is not LabelType.VECTOR:
-            where, found = f"source {source.name!r}, task {task.name!r}", f"labels of shape {labels.shape}"
+            where, found = f"source {source.name!r}, {task.name!r}", f"labels of shape {labels.shape}"
             remedy = "Pass one column, or make it a task of several numbers: polytask.tasks.VectorRegression"
             raise DataError("exactly one entry per row is needed", where=where, found=found, remedy=remedy)
     changed = {task.name: known for task, labels in own if (known := np.asarray(task.known_labels(labels))) is not labels}
