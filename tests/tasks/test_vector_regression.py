@@ -274,7 +274,9 @@ def test_several_columns_for_a_task_of_one_number_are_refused_where_they_are_giv
         lambda: Study([source], (Regression(name="place"), Binary(name="sign")), test=lambda: (source,)),
         lambda: prepare_data([source], [Regression(name="place")], validation_fraction=0.2, seed=0),
     ):
-        with pytest.raises(DataError, match=r"source 'table', 'place': exactly one entry per row.*shape \(40, 3\).*VectorRegression") as caught:
+        with pytest.raises(
+            DataError, match=r"source 'table', 'place': exactly one entry per row.*shape \(40, 3\).*VectorRegression"
+        ) as caught:
             call()
         assert "\n" not in str(caught.value)
 
