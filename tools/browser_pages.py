@@ -131,17 +131,21 @@ class Browser:
             raise RuntimeError(str(answer["exceptionDetails"])[:500])
         return answer["result"].get("value")
 
-    def open(self, page: Path, width: int, *, dark: bool = False) -> PageFindings:
-        """Load a page in a window of a width, and return what is wrong with it: errors, requests, and faults of its structure."""
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    def visit(self, address: str, width: int, height: int = 900, *, dark: bool = False) -> None:
+        """Load an address in a window of a size, in pixels."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", metrics)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", {"features": [scheme]})
         self._events.clear()
-        began = time.monotonic()
-        self.call("Page.navigate", {"url": page.resolve().as_uri()})
+        self.call("Page.navigate", {"url": address})
         while not any(event.get("method") == "Page.loadEventFired" for event in self._events):
             self._events.append(self._next())
+
+    def open(self, page: Path, width: int, *, dark: bool = False) -> PageFindings:
+        """Load a page in a window of a width, and return what is wrong with it: errors, requests, and faults of its structure."""
+        began = time.monotonic()
+        self.visit(page.resolve().as_uri(), width, dark=dark)
         self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         found = PageFindings(page, width, seconds=time.monotonic() - began)
         found.faults += [fault for event in self._events for fault in _fault_of(event)]
