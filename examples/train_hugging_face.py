@@ -21,14 +21,14 @@ def train(request: pt.TrainingRequest) -> dict[str, pt.Outputs]:
         states = encoder(words, attention_mask=words > 0).last_hidden_state
         return {task.name: heads[task.name](states if task.per_token else states[:, 0]) for task in request.tasks}
 
-    for batch in (part for _ in range(request.epochs) for part in torch.randperm(len(rows)).split(32)):
+    for batch in (part for _ in range(request.epochs) for part in torch.randperm(len(rows)).chunk(1 + len(rows) // 32)):
         found = outputs(torch.from_numpy(rows.inputs[batch.numpy()]))
         optimizer.zero_grad()
         labels = {task: [part[batch] for part in targets[task.name]] for task in request.tasks}
         losses = [task.loss_per_unit(found[task.name][labeled], values[labeled]).mean() for task, (values, labeled) in labels.items()]
-        torch.stack(losses).sum().backward()
+        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    encoder.eval()
+    encoder.train(mode=False)
     with torch.no_grad():
         return {name: pt.Outputs(found) for name, found in outputs(torch.from_numpy(test.inputs[:])).items()}
 

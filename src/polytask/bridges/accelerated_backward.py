@@ -58,8 +58,9 @@ class AcceleratedBackward:
             if not kind.startswith("MULTI_"):
                 remedy = "Use processes with a whole network each (accelerate launch --multi_gpu or --cpu)"
                 raise ConfigError("several processes need a whole network each", where="accelerator", found=kind, remedy=remedy)
-            if backward.group is None and distributed.group.WORLD is not None:
-                backward.join(distributed.group.WORLD)
+            world = distributed.group.WORLD
+            if backward.group is None and world is not None:
+                backward.join(world)
         self.accelerator, self.backward = accelerator, backward
         self._step = None if backward.asks_again else AccumulatedStep(backward)
         self._compared = False
