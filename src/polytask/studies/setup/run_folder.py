@@ -158,6 +158,8 @@ class RunFolder:
             raise StorageError("this folder holds something else", where=str(self.path), remedy="Choose another --out")
         if self.finished:
             self._delete_removed()
+            if self.relations.exists() or not self.verdict.exists():  # a study may keep its networks for --continue
+                self.delete_checkpoints()  # a run of an older version that was killed right after its last file
             remedy = "Choose another --out, or replace it with --overwrite; --continue adds seeds to a study"
             kind = FinishedRunError if self._has_configuration(requested) else StorageError
             raise kind("this folder holds a finished run", where=str(self.path), remedy=remedy)
