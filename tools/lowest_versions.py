@@ -67,7 +67,7 @@ def main() -> None:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target", str(given.folder)]
     subprocess.run([*pip, *wanted], check=True)
     print(", ".join([*wanted, *(f"{name} {version(name)} of the environment" for name in KEPT)]))
-    environment = os.environ | {"PYTHONPATH": str(given.folder), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(given.folder), "OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "not slow", *given.tests], cwd=ROOT, env=environment, check=False)
     sys.exit(done.returncode)
 

@@ -6,11 +6,9 @@ Example:
     1600
 """
 
-from __future__ import annotations
-
 import importlib
 
-# `typing` is not imported: `python -m polytask` runs this file while the working folder is still on the import path.
+# Neither `typing` nor `__future__` is imported: `python -m polytask` runs this file while the working folder is still on the import path.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -85,7 +83,7 @@ _NAMES = {
 __all__ = ["__version__", *_MODULES, *_NAMES]  # noqa: PLE0604 - all of them are strings
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module, a class or a function
+def __getattr__(name: str) -> "Any":  # noqa: ANN401 - a module, a class or a function
     """Import a submodule or name on first access, so that `import polytask` does not import torch."""
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
