@@ -343,7 +343,7 @@ def test_types_of_parquet(tmp_path: Path) -> None:
     table = {
         "small": (pa.array([1, 2], pa.int8()), "number", [1, 2]),
         "unsigned": (pa.array([1, None], pa.uint64()), "number", [1.0, None]),
-        "half": (pa.array([1.5, 2], pa.float16()), "number", [1.5, 2.0]),
+        "half": (pa.array(np.array([1.5, 2], np.float16)), "number", [1.5, 2.0]),
         "nan": (pa.array([1.5, float("nan")]), "number", [1.5, None]),
         "decimal": (pa.array([1, None], pa.decimal128(9, 2)), "number", [1.0, None]),
         "large": (pa.array([2**53 + 1, None], pa.uint64()), "category", ["9007199254740993", None]),
