@@ -26,7 +26,7 @@ def train(request: pt.TrainingRequest) -> dict[str, pt.Outputs]:
         optimizer.zero_grad()
         labels = {task: [part[batch] for part in targets[task.name]] for task in request.tasks}
         losses = [task.loss_per_unit(found[task.name][labeled], values[labeled]).mean() for task, (values, labeled) in labels.items()]
-        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+        torch.stack(losses).sum().backward()
         optimizer.step()
     encoder.train(mode=False)
     with torch.no_grad():
