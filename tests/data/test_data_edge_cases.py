@@ -117,7 +117,7 @@ def test_a_task_may_be_called_units_and_is_checked_too() -> None:
         Source("toy", np.zeros((2, 1)), {"units": np.array([3])})
 
 
-@pytest.mark.parametrize("labels", [np.zeros((3, 1)), np.zeros((3, 2)), np.float64(3.0)])
+@pytest.mark.parametrize("labels", [np.zeros((2, 1)), np.full((3, 2), "a"), np.float64(3.0)])
 def test_a_row_has_one_label(labels: np.ndarray) -> None:
     with pytest.raises(DataError, match=r"source 'toy', 'kind': .* for 3 rows"):
         Source("toy", np.zeros((3, 1)), {"kind": labels})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -157,10 +156,6 @@ def networks(folder: Path) -> list[str]:
     found = []
     for file in sorted(folder.rglob("checkpoints/**/network/*")):
         content = file.read_bytes()
-        if file.name == "values.json":
-            values = json.loads(content)
-            values["facts"].pop("measured", None)
-            content = json.dumps(values, sort_keys=True).encode()
         if file.name != "manifest.json":
             found.append(f"{file.parent.parent.name}/{file.name} {hashlib.sha256(content).hexdigest()}")
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -218,16 +217,11 @@ def learned(folder: Path) -> dict[str, str]:
     for file in sorted(path for path in (folder / "run").rglob("*") if path.is_file()):
         name = str(file.relative_to(folder / "run"))
         inside = "checkpoints" in file.parts if studied else "model" in file.parts
-        if file.name in ("manifest.json", "status.json", "progress.json", "test-openings.json") or (
+        if file.name in ("manifest.json", "status.json", "progress.json", "measured.json", "test-openings.json") or (
             file.parent.name.startswith("look-") or not (inside or file.name == "relations.csv")
         ):
             continue
-        content = file.read_bytes()
-        if file.name == "values.json":
-            values = json.loads(content)
-            values.get("facts", {}).pop("measured", None)
-            content = json.dumps(values, sort_keys=True).encode()
-        found[name] = hashlib.sha256(content).hexdigest()
+        found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
     return found
 
 

@@ -145,7 +145,8 @@ def test_a_metric_that_needs_probabilities(trains: ModuleType, in_process: list[
     labels = {"sum": table().labels["sum"] > 0, "first": table().labels["first"] > 0}
     source = pt.Source("toy", table().inputs, labels)
     tasks = tuple(pt.tasks.Binary(name=name, metric="auc") for name in labels)
-    asked = Study([source], tasks, test=lambda: (source,), train=trains.constant, seeds=2, workers=1)
+    test = replace(source, inputs=table(80, 1).inputs)
+    asked = Study([source], tasks, test=lambda: (test,), train=trains.constant, seeds=2, workers=1)
     with pytest.raises(
         ConfigError,
         match=r"seed 0, test predictions, task 'sum': this metric needs a probability per class. Return probabilities per class",
@@ -185,6 +186,13 @@ def test_a_table_tells_its_columns(trains: ModuleType, in_process: list[dict[str
     result = pt.study(frame, targets=["sum", "first"], train=trains.tabular, seeds=2, workers=1, preset="quick", out=tmp_path / "run")
     assert (tmp_path / "run" / "model" / "network-1" / "columns").read_text() == "number 0, town 3"
     assert result.predictions["unit"].str.startswith("table/").all()
+
+
+def test_a_function_is_called_for_every_split(trains: ModuleType, in_process: list[dict[str, Any]]) -> None:
+    result = Study([table()], TASKS, folds=2, seeds=2, train=trains.least_squares, workers=1).run()
+    assert len(in_process) == 2 * 3
+    for _, own in result.predictions.groupby(["arm", "task"]):
+        assert sorted(own["unit"]) == sorted(f"toy/{row}" for row in range(80))
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from polytask.errors import ConfigError
 from polytask.options.cli_option import FILE_ONLY, Flag
 from polytask.options.train_config import NETWORK, RUN, NetworkConfig
 from polytask.options.training_options import FUNCTION_TRAINING, TrainingOptions
+from polytask.options.training_presets import TRAINING_PRESETS
 from polytask.options.values.component_names import ArmName, TrainName, expand_tables
 from polytask.options.values.limits import (
     MOST_FOLDS,
@@ -178,6 +179,12 @@ class StudyConfig(NetworkConfig):
         """Options that are decided when the first networks were timed."""
         return frozenset({"seeds", "looks"} if self.minutes is not None and not self.looks else ())
 
+    @property
+    def _is_plan_of_preset(self) -> bool:
+        """Whether minutes and seeds are those that a preset leaves: options that were filled in may be given again."""
+        preset = TRAINING_PRESETS.get(self.preset or "")
+        return preset is not None and self.minutes == preset.minutes and self.seeds == type(self).model_fields["seeds"].default
+
     @model_validator(mode="after")
     def _looked(self) -> Self:
         """Check that looks and continuations increase and end with all seeds, and that minutes do not contradict them."""
@@ -185,7 +192,8 @@ class StudyConfig(NetworkConfig):
             raise ValueError("looks must be increasing numbers of seeds, from 2 up")
         if self.continued and (not self.looks or list(self.looks + self.continued) != sorted(set(self.looks + self.continued))):
             raise ValueError("continued must be increasing numbers of seeds above those of looks")
-        if self.minutes is not None and "seeds" in self.model_fields_set and not self.looks and self.version is None:
+        own = "seeds" in self.model_fields_set and not self._is_plan_of_preset
+        if self.minutes is not None and own and not self.looks and self.version is None:
             raise ValueError("give minutes or seeds, not both")
         if self.minutes is not None and self.looks and self.version is None:  # a stored run has both: looks that fit its minutes
             raise ValueError("give minutes or looks, not both")

@@ -162,7 +162,10 @@ class Study:
     def _context(self, config: StudyConfig, rows: SeedRows | StudyRows | None = None) -> JobContext:
         """Return the data and options shared by all jobs, or by those of some seeds."""
         own = rows or self._rows
-        return with_train_function(make_job_context(config, own.sources, self.tasks), config, self.arms, own.load_test)
+        context = make_job_context(config, own.sources, self.tasks)
+        if own is self._rows and config.folds is not None:  # no network learns from all rows
+            return context
+        return with_train_function(context, config, self.arms, own.load_test)
 
     def _contexts(self, config: StudyConfig, watched: JobContext, seeds: Sequence[int]) -> Iterator[tuple[SeedRows, JobContext]]:
         """Yield the rows of seeds, and the data and options shared by their jobs."""

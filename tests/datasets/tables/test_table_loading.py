@@ -359,7 +359,7 @@ def test_a_column_says_what_rows_are_for(write: Write) -> None:
 
 def test_a_file_of_test_rows_is_checked_and_then_closed_until_the_door_opens(write: Write) -> None:
     table = sales()
-    path = write(table, "test.csv")
+    path = write(sales(seed=1), "test.csv")
     loaded = load(write(table), ["churn"], test_file=path)
     assert len(loaded.sources[0]) == table["churn"].notna().sum(), "no row of the first file is kept"
     assert loaded.sources.open_test is not None
