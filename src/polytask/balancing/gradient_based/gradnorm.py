@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from polytask.balancing.balancer import Balancer, Weights
 from polytask.balancing.building_blocks.adam_scalar import AdamScalar
@@ -65,6 +66,8 @@ class GradNorm(Balancer):
         self.alpha, self.lr, self.parameters = alpha, lr, parameters
         self._weights: dict[str, AdamScalar] = {}
         self._first: dict[str, float] = {}
+        # What `weigh` saw in this step, called at its end: an accelerator has read the norms with the losses by then.
+        self._norms: Callable[[], Tensor] | None = None
 
     def needs(self) -> Needs:
         """Request the lengths of the gradients of the last shared layer, or of all shared parameters."""
@@ -72,16 +75,19 @@ class GradNorm(Balancer):
 
     def weigh(self, statistic: Statistic) -> Weights:
         """Return w, which sums to T."""
+        self._norms = statistic.norms
         return Weights(torch.from_numpy(self._known(statistic)[1]), heads=True)
 
     def update_state(self, statistic: Statistic) -> None:
-        """Update w for the next step.
+        """Update w for the next step from the norms that `weigh` saw; a step in which it was not called changes nothing.
 
         Raises:
             ConfigError: A loss is negative.
         """
-        names, (known, weights) = statistic.names, self._known(statistic)
-        norms = statistic.norms().numpy()
+        measured, self._norms = self._norms, None
+        if measured is None:
+            return
+        names, norms, (known, weights) = statistic.names, measured().numpy(), self._known(statistic)
         weighted = weights * norms
         slopes = np.sign(weighted - weighted.mean() * self._rates(statistic) ** self.alpha) * norms
         moved = [s.stepped(float(slope), self.lr) for s, slope in zip(_with_values(known, weights), slopes, strict=True)]
@@ -95,7 +101,7 @@ class GradNorm(Balancer):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state returned by `state_dict`."""
         self._weights = {task: AdamScalar(**values) for task, values in state["weights"].items()}
-        self._first = dict(state["first"])
+        self._first, self._norms = dict(state["first"]), None
 
     def _known(self, statistic: Statistic) -> tuple[list[AdamScalar], np.ndarray]:
         """Return the scalars of the tasks present, and their values scaled to the sum T."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from polytask.balancing.balancer import Answer, Balancer, Direction, GroupWeights, RepresentationGradients, Weights
 from polytask.balancing.building_blocks.option_checks import check_grouping
 from polytask.balancing.building_blocks.row_combination import row_combination
-from polytask.balancing.needs import Gramian, Jacobian, Needs, Norms
+from polytask.balancing.needs import Gramian, Jacobian, Needs, Norms, Nothing
 from polytask.balancing.statistic import LookaheadOracle, Representation, Statistic
 from polytask.balancing.wrappers.wrapper import Wrapper
 from polytask.errors import ConfigError
@@ -69,6 +69,8 @@ class PerGroup(Wrapper):
             ConfigError: The wrapped balancer needs a statistic that cannot be split into groups.
         """
         needs = (self._copies or [self.balancer])[0].needs()
+        if isinstance(needs, Nothing):  # weights per group are applied to gradients, also in steps that change no weight
+            needs = self.balancer.needs()
         if isinstance(needs, Gramian) or (isinstance(needs, Norms) and needs.parameters == "shared"):
             return Gramian(self.groups)
         if isinstance(needs, Jacobian):
