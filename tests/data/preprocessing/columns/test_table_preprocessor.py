@@ -75,6 +75,8 @@ def test_texts_repeat_less_than_every_second_time() -> None:
     assert isinstance(only(series(words), "x"), CategoricalColumn), "said to be categories"
 
 
+AS_WRITTEN = [[2.0, 3.0, 1, 1], [NAN, NAN, 0, 0]]
+
 ENCODED: dict[str, tuple[Column, Sequence[Any], str | None, list[list[float]]]] = {
     "numbers": (NumericColumn("x"), [3, -1.5], None, [[3.0], [-1.5]]),
     "numbers beside gaps": (NumericColumn("x"), [3, None], "Int64", [[3.0], [NAN]]),
@@ -100,6 +102,11 @@ ENCODED: dict[str, tuple[Column, Sequence[Any], str | None, list[list[float]]]] 
     "a time": (DateColumn("x", hours=True), ["2000-01-03T18:30"], "object", [[2 + 18.5 / 24, 3.0, 1, 1, 18.5]]),
     "times that training had not": (DateColumn("x"), ["2000-01-03T12:00"], "object", [[2.5, 3.0, 1, 1]]),
     "a time with a zone": (DateColumn("x", hours=True), ["2000-01-01T01:00+02:00"], "object", [[-1 / 24, 31.0, 12, 5, 23.0]]),
+    **{
+        f"a date of a format in cells of the type {dtype}": (DateColumn("x", form="%d.%m.%Y"), ["03.01.2000", None], dtype, AS_WRITTEN)
+        for dtype in ("object", "str", "string", "category")
+    },
+    "dates beside a format": (DateColumn("x", form="%d.%m.%Y"), [datetime(2000, 1, 3), None], "datetime64[us]", AS_WRITTEN),
     "no date at all": (DateColumn("x", hours=True), [None, None], "float64", [[NAN, NAN, 0, 0, NAN]] * 2),
 }
 

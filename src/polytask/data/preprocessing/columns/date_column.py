@@ -64,10 +64,10 @@ class DateColumn(Column):
 
     def _iso(self, cells: pd.Series[Any]) -> pd.Series[Any]:
         """Return texts of the column's format as ISO 8601; other cells stay as they are."""
-        if not self.form or cells.dtype != object:
+        if not self.form or pd.api.types.is_datetime64_any_dtype(cells) or pd.api.types.is_numeric_dtype(cells):
             return cells
         form = DateFormat(self.form)
-        return cells.map(lambda cell: (form.iso(cell) or cell) if isinstance(cell, str) else cell)
+        return cells.astype(object).map(lambda cell: (form.iso(cell) or cell) if isinstance(cell, str) else cell)
 
 
 def parse_datetimes(cells: pd.Series[Any]) -> pd.Series[Any]:
