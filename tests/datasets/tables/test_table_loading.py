@@ -596,6 +596,15 @@ def test_two_tables_say_different_things_of_a_target(write: Write) -> None:
         load_tables({"a": TableOptions(path, {"value": "regression"}), "b": TableOptions(path, {"value": "count"})})
 
 
+def test_tables_with_the_same_columns_have_one_format_of_dates(write: Write) -> None:
+    days = {form: pd.to_datetime(sales()["day"]).dt.strftime(form) for form in ("%d/%m/%Y", "%m/%d/%Y")}
+    paths = {name: write(sales().assign(day=days[form]), f"{name}.csv") for name, form in (("eu", "%d/%m/%Y"), ("us", "%m/%d/%Y"))}
+    tables = {name: TableOptions(path, {"churn": None}) for name, path in paths.items()}
+    with pytest.raises(ConfigError, match=r"table 'us', column 'day'.*%d/%m/%Y and %m/%d/%Y.*2026-12-31"):
+        load_tables(tables)
+    assert load_tables({**tables, "us": TableOptions(paths["us"], {"churn": None}, drop=("day",))}), "a column of one table alone"
+
+
 def test_what_is_odd_is_noted(write: Write) -> None:
     found = load(write(sales().assign(same=1, zip=[f"{row:03d}" for row in range(ROWS)])), ["churn"]).notes
     assert all("sales.csv" in note for note in found)

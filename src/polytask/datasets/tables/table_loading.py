@@ -17,7 +17,7 @@ from polytask.data import Fold, Source, Sources, TablePreprocessor
 from polytask.datasets.tables.duplicate_rows import check_test_copies, duplicate_notes
 from polytask.datasets.tables.infer_task import make_task
 from polytask.datasets.tables.labeled_table import TEST_SHARE, LabeledTable, Rows, declared_kinds
-from polytask.errors import ConfigError, DataError, error_location
+from polytask.errors import ConfigError, DataError, error_location, shown
 from polytask.options import TableOptions
 from polytask.seeds import derive_seed
 from polytask.tasks import LabelType, Task
@@ -233,7 +233,7 @@ def _fit_preprocessors(opened: Mapping[str, LabeledTable], parts: Mapping[str, M
     for names in alike.values():
         categories = [column for name in names for column in opened[name].options.categorical]
         texts = [column for name in names for column in opened[name].options.text]
-        dates = {column: form for name in reversed(names) for column, form in opened[name].file.date_formats.items()}
+        dates = _shared_date_formats({name: opened[name] for name in names})
         encoders = {opened[name].options.text_encoder for name in names}
         if len(encoders) > 1:
             what, where = "tables with the same columns have the same encoder of texts", f"tables {', '.join(names)}, text_encoder"
@@ -247,6 +247,22 @@ def _fit_preprocessors(opened: Mapping[str, LabeledTable], parts: Mapping[str, M
                 encoders.pop(),
             )
         found.update(dict.fromkeys(names, coding))
+    return found
+
+
+def _shared_date_formats(alike: Mapping[str, LabeledTable]) -> dict[str, str]:
+    """Return the formats of dates in columns of tables that share a preprocessor, by which it reads later texts.
+
+    Raises:
+        ConfigError: Two tables have different formats in the same column: later texts would be read by one of them.
+    """
+    found: dict[str, str] = {}
+    for name, table in alike.items():
+        for column, form in table.file.date_formats.items():
+            if column in table.features and found.setdefault(column, form) != form:
+                what = "tables with the same columns have the same format of dates"
+                where, remedy = f"table {name!r}, column {shown(column)}", "Write the dates of all of them as 2026-12-31"
+                raise ConfigError(what, where=where, found=f"{found[column]} and {form}", remedy=remedy)
     return found
 
 
