@@ -259,6 +259,8 @@ WRONG_FILES = (
     csv("a format of dates without a year", b"d,y\n1,1\n", "a year", error=ConfigError, date_formats={"d": "%d/%m"}),
     csv("a format for no column", b"d,y\n1,1\n", "no such column", error=ConfigError, date_formats={"e": "%d/%m/%Y"}),
     csv("points where commas are decimal signs", b"a;b\n1,5;1\n1.5;2\n2,5;3\n", "1.5", "row 2", delimiter=";", decimal=","),
+    csv("no thousands", b"a;b\n1.234;1\n0.123;2\n2,5;3\n", "0.123", "row 2", delimiter=";", decimal=",", thousands="."),
+    csv("thousands that begin with 0", b"a;b\n1.234;1\n-012.345;2\n2,5;3\n", "-012.345", delimiter=";", decimal=",", thousands="."),
     csv("thousands of two digits", b"a;b\n1.234;1\n1.23;2\n2,5;3\n", "1.23", "row 2", delimiter=";", decimal=",", thousands="."),
     csv("a decimal sign that is none", b"a,b\n1,2\n", "a point or a comma", error=ConfigError, decimal=";"),
     csv("one sign for decimals and thousands", b"a,b\n1,2\n", "differ", error=ConfigError, decimal=",", thousands=","),

@@ -61,5 +61,5 @@ class NumberFormat:
             '^[ \\t]*[+-]?(\\d+[.]?\\d*|[.]\\d+)([eE][+-]?\\d+)?[ \\t]*$'
         """
         point = f"[{self.decimal}]"
-        whole = rf"(?:\d+|\d{{1,3}}(?:{self.separator}\d{{3}})+)" if self.separator else r"\d+"
+        whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{self.separator}\d{{3}})+)" if self.separator else r"\d+"
         return rf"^[ \t]*[+-]?({whole}{point}?\d*|{point}\d+)([eE][+-]?\d+)?[ \t]*$"
