@@ -46,14 +46,15 @@ def new_partial_file(path: Path) -> tuple[int, Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=SUFFIX, dir=path.parent)
         if not _LOCKS:
             return handle, Path(name)
-        try_lock(handle)
-        if Path(name).exists():  # another writer may have taken it for a leftover before it was locked
-            return handle, Path(name)
+        with suppress(*BUSY_ERRORS):  # another writer may take it for a leftover, and lock or delete it, before it is locked here
+            try_lock(handle)
+            if Path(name).exists():
+                return handle, Path(name)
         os.close(handle)
 
 
 def delete_partial_files(path: Path) -> None:
-    """Delete the partial files of `path` that killed writers have left behind.
+    """Delete the partial files of `path` that killed writers have left behind; none where files cannot be locked, as all may be in use.
 
     Args:
         path: File that is about to be written.
