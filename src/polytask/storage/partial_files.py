@@ -18,21 +18,24 @@ UNSUPPORTED_ERRNOS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # some netw
 if sys.platform == "win32":
     import msvcrt
 
-    def try_lock(handle: int) -> None:
-        """Lock an open file; raise one of `BUSY_ERRORS` if it is locked elsewhere."""
+    def try_lock(handle: int) -> bool:
+        """Lock an open file, and return whether it is locked now; raise one of `BUSY_ERRORS` if it is locked elsewhere."""
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        return True
 
     BUSY_ERRORS: tuple[type[OSError], ...] = (BlockingIOError, PermissionError)
 else:
     import fcntl
 
-    def try_lock(handle: int) -> None:
-        """Lock an open file; raise one of `BUSY_ERRORS` if it is locked elsewhere."""
+    def try_lock(handle: int) -> bool:
+        """Lock an open file, and return whether it is locked now; raise one of `BUSY_ERRORS` if it is locked elsewhere."""
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in UNSUPPORTED_ERRNOS:  # working without a lock is better than not working at all
                 raise
+            return False
+        return True
 
     BUSY_ERRORS = (BlockingIOError,)
 
@@ -70,7 +73,7 @@ def _delete_unlocked(part: Path) -> None:
         return
     handle = os.open(part, os.O_RDWR)
     try:
-        try_lock(handle)
-        part.unlink()
+        if try_lock(handle):
+            part.unlink()
     finally:
         os.close(handle)
