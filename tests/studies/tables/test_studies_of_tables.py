@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,19 @@ def test_a_judged_folder_has_the_same_intervals(run: Any) -> None:
     config = checked(VerdictConfig, stored_options(RunFolder(run.folder)), where="test")
     found = judge_predictions(run.folder, config).verdict
     assert found.to_dict()["tasks"] == run.verdict.to_dict()["tasks"]
+
+
+def test_every_task_of_a_trivial_arm_is_stored(run: Any, tmp_path: Path) -> None:
+    from polytask.run_files import VerdictFile
+    from polytask.run_files.findings import Finding
+    from polytask.studies.predictions.stored_options import stored_options
+    from polytask.studies.setup.run_folder import RunFolder
+
+    folder = RunFolder(tmp_path)
+    shutil.copy(run.folder / "run.yaml", folder.config)
+    findings = tuple(Finding(kind="trivial", arm="equal", tasks=(task,), text="nothing was learned") for task in ("a", "b"))
+    VerdictFile.read(run.folder / "verdict.json").model_copy(update={"findings": findings}).write(folder.verdict)
+    assert stored_options(folder)["trivial"] == {"equal": ("a", "b")}
 
 
 def test_a_blend_is_one_arm_that_saves_nothing(tmp_path: Path) -> None:

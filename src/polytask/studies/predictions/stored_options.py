@@ -37,7 +37,7 @@ def stored_options(folder: RunFolder) -> dict[str, Any]:
         "chosen": outcome.chosen,
         **_plan_of(outcome),
         **({"families": outcome.families} if outcome.families > 1 else {}),
-        "trivial": {one.arm: one.tasks for one in outcome.findings if one.kind == "trivial"},
+        "trivial": _trivial_of(outcome),
         "test_openings": outcome.test_openings or 1,
         "kinds": _known_kinds({task: declared.get(task, record.kind) for task, record in outcome.tasks.items()}),
         "metrics": {task: record.metric for task, record in outcome.tasks.items()},
@@ -54,6 +54,15 @@ def _plan_of(outcome: VerdictFile) -> dict[str, Any]:
         return {"task_train_units": units}
     last = len(outcome.looks) - outcome.continuations
     return {"looks": outcome.looks[:last], "continued": outcome.looks[last:]}
+
+
+def _trivial_of(outcome: VerdictFile) -> dict[str, tuple[str, ...]]:
+    """Return the tasks of each arm that learned nothing; there is one finding per arm and task."""
+    found: dict[str, tuple[str, ...]] = {}
+    for one in outcome.findings:
+        if one.kind == "trivial":
+            found[one.arm] = (*found.get(one.arm, ()), *one.tasks)
+    return found
 
 
 def _known_kinds(kinds: Mapping[str, str]) -> dict[str, str]:
