@@ -19,6 +19,7 @@ from polytask.options import StudyConfig, checked
 from polytask.run_files import Recommendation
 from polytask.studies.spec import arms_of_tables
 from polytask.studies.spec.arms import parse_arms
+from polytask.studies.tables import ship_advice
 from polytask.studies.tables.accepted_arms import check_networks, with_arms_of_tables
 from polytask.studies.tables.sharing_families import count_families, sharing_verdicts
 from polytask.studies.tables.ship_advice import KIND_PRIOR_SD, advise_over_all, table_utilities
@@ -214,6 +215,14 @@ def test_trees_are_shipped_if_more_is_expected_of_them(error: float, *, shipped:
     assert (record.arm == "trees@shared") is shipped
     assert advised.headline.startswith("Ship") is shipped
     assert KIND_PRIOR_SD > 2
+
+
+def test_scattered_seeds_are_shrunk_as_those_of_networks_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["single", "equal", "trees@shared"]
+    found = verdict(predictions(dict.fromkeys(names, 1.0), seeds=5), chosen="equal", kinds={task.name: task for task in TASKS})
+    monkeypatch.setattr(ship_advice, "observed_mean", lambda *_: (-100.0, 110.0))
+    (own,) = table_utilities(found, with_tables(names), (), 0.5)
+    assert round(own.utility - own.saving) == -71
 
 
 def test_a_protected_task_keeps_what_may_hurt_it_from_being_shipped() -> None:

@@ -57,7 +57,7 @@ def table_utilities(verdict: Verdict, arms: Sequence[ResolvedArm], protect: Sequ
     tolerance, tasks, found = Tolerance.parse(tolerate), len(verdict.tasks), []
     lost = largest_losses(verdict, protect, tolerance)
     for arm in (arm for arm in arms if arm.table):
-        mean = float(shrunk(*observed_mean(verdict, arm.name), prior=KIND_PRIOR_SD))
+        mean = float(shrunk(*observed_mean(verdict, arm.name), prior=KIND_PRIOR_SD, seeds=len(verdict.seeds)))
         groups = tasks if arm.table == BLEND else len(arm.groups)  # a blend has a model per kind and fold
         saving = saved_share(tasks, groups) * network_worth(verdict, tolerance)
         worst = {name: low for name, (low, _) in interval_ends(verdict, arm.name).items()}
