@@ -14,16 +14,18 @@ import pytest
 import polytask as pt
 from polytask.artifacts.table_model import SavedTableModel
 from polytask.data import Source
+from polytask.datasets.tables import source_from_table
 from polytask.errors import ConfigError, MissingExtraError
-from polytask.options import StudyConfig, checked
+from polytask.options import StudyConfig, TrainingOptions, checked
 from polytask.run_files import Recommendation
 from polytask.studies.spec import arms_of_tables
 from polytask.studies.spec.arms import parse_arms
-from polytask.studies.tables import ship_advice
+from polytask.studies.tables import ship_advice, table_arm_fit
 from polytask.studies.tables.accepted_arms import check_networks, with_arms_of_tables
 from polytask.studies.tables.sharing_families import count_families, sharing_verdicts
 from polytask.studies.tables.ship_advice import KIND_PRIOR_SD, advise_over_all, table_utilities
 from polytask.tasks import Quantile, Regression
+from polytask.studies.tables.table_arm_fit import fit_table_arm
 from polytask.verdicts.compute_verdict import verdict
 from polytask.verdicts.decision import UNCLEAR
 from polytask.verdicts.estimates.empty_same import without_empty_same
@@ -133,6 +135,29 @@ def test_a_blend_is_one_arm_that_saves_nothing(tmp_path: Path) -> None:
     assert found.recommendation.arm == "blend"
     assert found.recommendation.saving == 0
     assert pt.load(found.folder).predict(table(5)).shape == (5, 2)
+
+
+@pytest.mark.parametrize(("share_of", "kind"), [((), "yes"), (("a",), 3), (("a",), 1.5)])
+def test_a_blend_learns_from_the_share_of_the_labels(
+    share_of: tuple[str, ...], kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Source] = []
+    choose = table_arm_fit.choose_model
+
+    def watched(source: Source, *rest: Any, **named: Any) -> Any:
+        seen.append(source)
+        return choose(source, *rest, **{**named, "arms": ("trivial", "linear")})
+
+    monkeypatch.setattr(table_arm_fit, "choose_model", watched)
+    frame = table()
+    frame["a"] = np.where(frame["a"] > 0, kind, kind * 2)
+    source, tasks = source_from_table(frame, {"a": None, "b": None})
+    options = TrainingOptions(label_share=0.5, label_share_of=share_of, validation_fraction=0.25)
+    fit_table_arm("blend", tasks, [source], tmp_path / "job" / "network", options=options, seed=0)
+    counts = {name: int(pd.notna(own).sum()) for name, own in seen[0].labels.items()}
+    labeled = int(frame["b"].notna().sum()) * 0.75
+    assert counts["a"] == 60
+    assert counts["b"] == pytest.approx(labeled if share_of else labeled / 2, abs=6)
 
 
 @pytest.mark.parametrize(("arm", "tasks"), [("trees@shared", TASKS), ("linear@shared", (Quantile(name="a"), TASKS[1]))])

@@ -23,7 +23,7 @@ from polytask.table_arms.model_choice import CLASSICAL, ChosenModel, choose_mode
 from polytask.table_arms.proper_scores import mean_loss, trivial_outputs
 from polytask.table_arms.saved_choice import load_choice, save_choice
 from polytask.table_arms.table_model_base import TableRows
-from polytask.tasks import Outcome, Task
+from polytask.tasks import LabelType, Outcome, Task
 from polytask.training import PreparedSource, prepare_data
 from polytask.training.hardware import PeakMemory
 from polytask.training.inference import RelativeMetrics, compute_task_metrics
@@ -119,14 +119,26 @@ def _single_model(name: str, data: PreparedData, source: Source, seed: int) -> C
 
 
 def _blend(data: PreparedData, source: Source, seed: int) -> ChosenModel:
-    """Choose and blend models on folds of the training rows."""
-    places = data.training[source.name].rows.row_indices
+    """Choose and blend models on folds of the training rows, by the labels that are used."""
+    training = data.training[source.name]
+    places = training.rows.row_indices
     rows = np.arange(len(source)) if places is None else places.numpy()
     part = source.take(rows)
-    names = [task.name for task in data.tasks]
-    weights = None if part.weights is None else {name: own for name, own in part.weights.items() if name in names}
-    part = replace(part, labels={name: part.labels[name] for name in names}, weights=weights)
+    labels = {task.name: _used_labels(task, np.asarray(part.labels[task.name]), training) for task in data.tasks}
+    weights = None if part.weights is None else {name: own for name, own in part.weights.items() if name in labels}
+    part = replace(part, labels=labels, weights=weights)
     return choose_model(part, data.tasks, seed=seed, arms=BLENDED)
+
+
+def _used_labels(task: Task, labels: NDArray[Any], part: PreparedSource) -> NDArray[Any]:
+    """Return the labels of the rows of a part, with those that are not used as missing labels."""
+    mask = part.rows.labeled_rows(task.name)
+    if mask is None or not (unused := task.labeled_rows(labels) & ~mask.numpy()).any():
+        return labels
+    numbers = labels.dtype.kind in "iuf" and task.label_type is not LabelType.CLASS  # classes may be too large for floats
+    kept = labels.astype(np.float64 if numbers else object)
+    kept[unused] = np.nan if numbers else None
+    return kept
 
 
 def _rows_of(source: Source, part: PreparedSource, tasks: Sequence[Task]) -> TableRows:
