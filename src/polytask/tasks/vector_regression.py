@@ -27,8 +27,8 @@ Floats = NDArray[np.float64]
 class VectorRegression(Task):
     """Regression of k numbers per row, such as a position or a pose, with one head, one loss and one weight.
 
-    The loss of a row with outputs z (k,) and labels y (k,) is the mean over the set J of the components that have a label,
-    ℓ = 1 / |J| Σ_{j ∈ J} (z_j − (y_j − mean_j) / deviation_j)²: each component in units of the standard deviation of its training labels.
+    The loss of a row with outputs z (k,) and labels y (k,) is the mean over the m components J that have a label,
+    ℓ = 1 / m Σ_{j ∈ J} (z_j − (y_j − mean_j) / deviation_j)²: each component in units of the standard deviation of its training labels.
     With all labels it is the mean of the losses of k tasks `Regression`, and with k = 1 that of one, to the bit. The unit is the row; it
     has a label if any component has one. NaN or None is a component without a label.
 
