@@ -75,16 +75,27 @@ def test_a_change_of_test_rows_changes_nothing_that_is_learned(change: str, tmp_
     assert all(np.array_equal(old.labels[name], new.labels[name]) for name in ("size", "value"))
 
 
+@pytest.mark.parametrize("gap", [False, True])
 @pytest.mark.parametrize(
-    ("column", "others", "cell"), [("member", None, "perhaps"), ("day", "2024-05-01", "soon"), ("day", "31.12.2024", "1.2")]
+    ("column", "others", "cells"),
+    [
+        ("member", None, ["perhaps"]),
+        ("day", "2024-05-01", ["soon"]),
+        ("day", "2024-05-01", ["2026-02-30", "unknown"]),
+        ("day", "2024-05-01", ["unknown", "2026-02-30"]),
+        ("day", "31.12.2024", ["1.2"]),
+        ("day", "31.12.2024", ["30.02.2024", "unknown"]),
+    ],
 )
-def test_a_cell_that_only_a_test_row_has_is_one_line(column: str, others: str | None, cell: str, tmp_path: Path) -> None:
+def test_a_cell_that_only_a_test_row_has_is_one_line(column: str, others: str | None, cells: list[str], gap: bool, tmp_path: Path) -> None:
     frame = table()
     frame[column] = frame[column] if others is None else others
-    frame.loc[TESTED + 3, column] = cell
+    frame.loc[TESTED + 3 : TESTED + 2 + len(cells), column] = cells
+    if gap:
+        frame.loc[[3, TESTED + 9], column] = None
     with pytest.raises(DataError, match=rf"shop\.csv, row {TESTED + 4}, column '{column}': a test row has a cell that is no") as caught:
         load(frame, tmp_path)
-    assert cell in str(caught.value)
+    assert cells[0] in str(caught.value)
 
 
 @pytest.mark.parametrize("label", [2.5, 7])

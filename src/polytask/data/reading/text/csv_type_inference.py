@@ -252,7 +252,7 @@ class CsvTypeInference:
         if kind == "number":
             fits = pc.match_substring_regex(column, self.written.pattern)
         elif kind == "boolean":
-            fits = pc.is_in(column, value_set=BOOLEANS)
+            fits = pc.or_(pc.is_null(column), pc.is_in(column, value_set=BOOLEANS))
         else:
             iso = column if self.formats.only is None else iso_dates(column, self.formats.only)
             dates = pc.match_substring_regex(iso, DATE_PATTERN)
@@ -299,13 +299,14 @@ def _impossible_dates(texts: Any, dates: Any) -> Any:  # noqa: ANN401
         for mask, has_zone in ((pc.and_(dates, zoned), True), (pc.and_(dates, pc.invert(zoned)), False)):
             _parse_dates(texts.filter(mask), has_zone)
     except pa.ArrowInvalid:
-        return pa.array([_is_impossible_date(text) for text in texts])
-    return pa.array([False] * len(texts))
+        pairs = zip(texts, dates.to_pylist(), strict=True)
+        return pa.array([date is True and _is_impossible_date(text) for text, date in pairs], pa.bool_())
+    return pa.array([False] * len(texts), pa.bool_())
 
 
 def _is_impossible_date(text: Any) -> bool:  # noqa: ANN401
     try:
-        _parse_dates(pa.array([text.as_py()]), bool(pc.match_substring_regex(text, WITH_TIMEZONE).as_py()))
+        _parse_dates(pa.array([text.as_py()], pa.string()), bool(pc.match_substring_regex(text, WITH_TIMEZONE).as_py()))
     except pa.ArrowInvalid:
         return True
     return False
