@@ -374,6 +374,12 @@ def test_a_file_of_test_rows_is_checked_and_then_closed_until_the_door_opens(wri
     assert load(write(table), ["churn"], test_file=path, share=0.0), "where nothing is tested, it stays closed"
 
 
+def test_a_file_of_test_rows_needs_no_column_that_is_dropped(write: Write) -> None:
+    table = sales().assign(created="31.12.2023")
+    path = write(sales(seed=1), "test.csv")
+    assert load(write(table), ["churn"], test_file=path, drop=("row", "created"))
+
+
 UNUSABLE: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "a target is missing": (lambda table: table.drop(columns="value"), "'value': there is no such column"),
     "an input is missing": (lambda table: table.drop(columns="age"), "column 'age': this column is missing"),

@@ -266,7 +266,8 @@ class LabeledTable:
     def test(self) -> LabeledTable:
         """Open the file of test rows; columns that are categorical in this table are categorical there too."""
         words = [name for name in (*self.features, *self.options.targets) if self.file.kinds[name] == "category"]
-        return LabeledTable(self.name, self.options.for_file(str(self.options.test_file), words, self.file.date_formats))
+        dates = {name: form for name, form in self.file.date_formats.items() if name in self.features}  # others may be absent there
+        return LabeledTable(self.name, self.options.for_file(str(self.options.test_file), words, dates))
 
     def inputs_of(self, rows: Rows) -> Iterator[pd.DataFrame]:
         """Yield the feature columns of the given rows (ascending) chunk by chunk."""
