@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytask.data.reading import open_table, read_table
+from polytask.errors import DataError
 from polytask.options import ReadingOptions
 from polytask.options.values.date_format import RECOGNIZED, DateFormat
 
@@ -114,3 +115,13 @@ def test_an_arrow_file_that_is_larger_than_allowed_is_refused(tmp_path: Path) ->
     (tmp_path / "t.jsonl").write_text(buffer.getvalue(), encoding="utf-8")
     with pytest.raises(Exception, match="larger than is allowed"):
         read_table(tmp_path / "t.jsonl", ReadingOptions(max_bytes=1_000))
+
+
+@pytest.mark.parametrize(("names", "found"), [((), "0 files"), (("a.csv", "b.csv"), "2 files: 'a.csv', 'b.csv'")])
+def test_an_archive_of_other_than_one_file_is_said_in_words_of_its_own(tmp_path: Path, names: tuple[str, ...], found: str) -> None:
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, "a,b\n1,2\n")
+    with pytest.raises(DataError) as caught:
+        read_table(tmp_path / "t.zip")
+    assert str(caught.value) == f"{tmp_path / 't.zip'}: an archive must hold exactly one table (found {found}). Unpack it first."

@@ -253,10 +253,10 @@ def _decompressed(path: Path, file: IO[bytes], options: ReadingOptions) -> IO[by
     try:
         archive = zipfile.ZipFile(file)
         names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
-        if len(names) != 1:
-            found = f"{len(names)} files" + (f": {', '.join(map(shown, names[:3]))}" if names else "")
-            archive.close()
-            raise DataError("an archive must hold exactly one table", where=location(path), found=found, remedy="Unpack it first")
-        return archive.open(names[0])
+        if len(names) == 1:
+            return archive.open(names[0])
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:  # damaged, or encrypted, or of another method
         raise DataError("the archive cannot be read", where=location(path), found=plain(error, 200), remedy="Unpack it first") from None
+    archive.close()
+    found = f"{len(names)} files" + (f": {', '.join(map(shown, names[:3]))}" if names else "")
+    raise DataError("an archive must hold exactly one table", where=location(path), found=found, remedy="Unpack it first")
