@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from polytask.data import Source
 from polytask.datasets.tables import LoadedTables, load_tables
 from polytask.errors import DataError
 from polytask.options import TableOptions
@@ -27,6 +28,12 @@ def table() -> pd.DataFrame:
     columns["late"] = None
     columns["note"] = [f"a note of several words, number {row}" for row in range(ROWS)]
     return pd.DataFrame({**columns, "size": rng.integers(0, 3, ROWS), "value": rng.normal(size=ROWS)})
+
+
+def opened_test(loaded: LoadedTables) -> Source:
+    assert loaded.sources.open_test is not None
+    (source,) = loaded.sources.open_test()
+    return source
 
 
 def load(frame: pd.DataFrame, folder: Path, **options: Any) -> LoadedTables:
@@ -96,6 +103,15 @@ def test_a_cell_that_only_a_test_row_has_is_one_line(column: str, others: str | 
     with pytest.raises(DataError, match=rf"shop\.csv, row {TESTED + 4}, column '{column}': a test row has a cell that is no") as caught:
         load(frame, tmp_path)
     assert cells[0] in str(caught.value)
+
+
+@pytest.mark.parametrize("weight", [None, -1.0])
+def test_test_rows_have_no_weights(weight: float | None, tmp_path: Path) -> None:
+    frame = table().assign(exposure=2.0)
+    frame.loc[TESTED + 3, "exposure"] = weight
+    loaded = load(frame, tmp_path, row_weights="exposure")
+    assert opened_test(loaded).weights is None
+    assert loaded.sources[0].weights is not None
 
 
 @pytest.mark.parametrize("label", [2.5, 7])

@@ -239,13 +239,14 @@ class LabeledTable:
         if len(empty):
             raise DataError(what, where=location(self.file.path, int(empty[0]) + 1, name), found="an empty cell", remedy=remedy)
 
-    def source(self, coding: TablePreprocessor, rows: Rows, held_out: Rows | None = None) -> Source:
+    def source(self, coding: TablePreprocessor, rows: Rows, held_out: Rows | None = None, *, weighted: bool = True) -> Source:
         """Create a source of the given rows with encoded inputs.
 
         Args:
             coding: Preprocessor of the inputs.
             rows: Row numbers, ascending.
             held_out: Numbers of the validation rows among them; `None` or empty if they are to be drawn at random later.
+            weighted: Whether the rows have the weights of the options; test rows have none, since they count alike.
         """
         shape = (len(rows), len(coding.input_spec()["cardinalities"]))
         inputs = allocate_array(shape, on_disk=self.large or shape[0] * shape[1] > MAX_CELLS_IN_MEMORY)
@@ -261,7 +262,8 @@ class LabeledTable:
         )
         mask = None if held_out is None or not len(held_out) else np.isin(rows, held_out)
         labels = {target: own[rows] for target, own in self.labels.items()}
-        return Source(self.name, inputs, labels, units, coding, mask, self._groups(rows), weights=self._weights(rows))
+        weights = self._weights(rows) if weighted else None
+        return Source(self.name, inputs, labels, units, coding, mask, self._groups(rows), weights=weights)
 
     def test(self) -> LabeledTable:
         """Open the file of test rows; columns that are categorical in this table are categorical there too."""

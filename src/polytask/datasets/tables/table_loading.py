@@ -275,6 +275,6 @@ def _test_sources(
 
 def _test_source(table: LabeledTable, rows: Rows, coding: TablePreprocessor) -> Source:
     if table.options.test_file is None:
-        return table.source(coding, rows)
+        return table.source(coding, rows, weighted=False)
     other = table.test()
     return other.source(coding, other.labeled)
