@@ -105,6 +105,22 @@ def test_a_cell_that_only_a_test_row_has_is_one_line(column: str, others: str | 
     assert cells[0] in str(caught.value)
 
 
+def test_names_of_rows_are_what_the_file_says(tmp_path: Path) -> None:
+    frame = table().assign(name=[str(row) for row in range(1, ROWS + 1)])
+    frame.loc[TESTED + 3, "name"] = "007"
+    test = opened_test(load(frame, tmp_path, id_column="name"))
+    assert test.units[:5].tolist() == ["101", "102", "103", "007", "105"]
+
+
+def test_notes_tell_how_columns_are_read_in_the_end(tmp_path: Path) -> None:
+    frame = table()
+    assert not any("'code'" in note for note in load(frame, tmp_path).notes)
+    frame.loc[TESTED + 3, "code"] = "007"
+    assert not any("'code'" in note for note in load(frame, tmp_path).notes)
+    frame.loc[3, "code"] = "007"
+    assert any("'code'" in note for note in load(frame, tmp_path).notes)
+
+
 @pytest.mark.parametrize("weight", [None, -1.0])
 def test_test_rows_have_no_weights(weight: float | None, tmp_path: Path) -> None:
     frame = table().assign(exposure=2.0)

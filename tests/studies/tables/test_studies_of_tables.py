@@ -24,8 +24,8 @@ from polytask.studies.tables import ship_advice, table_arm_fit
 from polytask.studies.tables.accepted_arms import check_networks, with_arms_of_tables
 from polytask.studies.tables.sharing_families import count_families, sharing_verdicts
 from polytask.studies.tables.ship_advice import KIND_PRIOR_SD, advise_over_all, table_utilities
-from polytask.tasks import Quantile, Regression
 from polytask.studies.tables.table_arm_fit import fit_table_arm
+from polytask.tasks import Quantile, Regression
 from polytask.verdicts.compute_verdict import verdict
 from polytask.verdicts.decision import UNCLEAR
 from polytask.verdicts.estimates.empty_same import without_empty_same

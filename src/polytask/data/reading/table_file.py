@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, final
@@ -83,13 +83,14 @@ class TableFile:
         arrays = (column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column for column in block.columns)
         return dict(zip(self.columns, arrays, strict=True))
 
-    def decide_by(self, learned: NDArray[np.bool_]) -> bool:
-        """Decide the kinds of columns by some of the rows alone, so that test rows decide nothing.
+    def decide_by(self, learned: NDArray[np.bool_], columns: Collection[str | None]) -> bool:
+        """Decide the kinds of some columns by some of the rows alone, so that test rows decide nothing.
 
         A column of numbers stays one, whatever rows are left out, so files of numbers alone are not read again.
 
         Args:
             learned: (rows,) True for the rows that may decide.
+            columns: Names of the columns; others stay as they are.
 
         Returns:
             Whether the kind of a column, or the format of its dates, is another one now.
@@ -97,7 +98,7 @@ class TableFile:
         Raises:
             DataError: A cell of the other rows cannot be read as the kind that the column has in these.
         """
-        names = [name for name, kind in self.kinds.items() if kind != "number" and self._known[name].by_cells]
+        names = [name for name, kind in self.kinds.items() if name in columns and kind != "number" and self._known[name].by_cells]
         if not names or learned.all():
             return False
         others, rows = self._file.columns(), 0

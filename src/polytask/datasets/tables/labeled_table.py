@@ -85,15 +85,24 @@ class LabeledTable:
         frames = self.file.chunks() if self.large else iter([self._whole])
         return (frame.rename_axis(index=FILE_ROW_INDEX) for frame in frames)
 
-    def let_decide(self, rows: Rows) -> None:
+    def let_decide(self, rows: Rows) -> bool:
         """Decide the kinds of columns by all rows but the given ones, which are for testing.
+
+        Columns that nothing is learned from, such as names and groups of rows, stay as they are.
+
+        Returns:
+            Whether a column is read differently now.
 
         Raises:
             DataError: A cell of the given rows cannot be read as the kind of its column.
         """
-        if len(rows) and self.file.decide_by(~np.isin(np.arange(self.file.rows), rows)):
+        options = self.options
+        learned = {*self.features, *options.targets, *self.events.values(), options.time, options.row_weights}
+        changed = bool(len(rows)) and self.file.decide_by(~np.isin(np.arange(self.file.rows), rows), learned)
+        if changed:
             for kept in ("_whole", "special", "labels"):  # read again, with the new kinds
                 self.__dict__.pop(kept, None)
+        return changed
 
     @cached_property
     def special(self) -> pd.DataFrame:

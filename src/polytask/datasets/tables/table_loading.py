@@ -68,13 +68,15 @@ def load_tables(
         (40, 'binary')
     """
     opened = {name: LabeledTable(name, options, on_disk=on_disk) for name, options in tables.items()}
-    notes = [note for table in opened.values() for note in table.notes()]
+    notes_of = {name: table.notes() for name, table in opened.items()}
     parts = {name: table.parts(test_fraction, derive_seed(seed, "test", name)) for name, table in opened.items()}
     for name, own in parts.items():
         if not len(own["training"]):
             raise DataError("no row is left for training", where=f"table {name!r}", remedy="Give more rows with labels")
-        opened[name].let_decide(own["test"])
+        if opened[name].let_decide(own["test"]):
+            notes_of[name] = opened[name].notes()
     tasks = _make_tasks(opened, {name: _training_and_validation(own) for name, own in parts.items()})
+    notes = [*chain.from_iterable(notes_of.values())]
     notes += [note for name, table in opened.items() for note in duplicate_notes(table, parts[name]["test"])]
     codings = _fit_preprocessors(opened, parts)
     if test_fraction:
