@@ -18,6 +18,8 @@ from polytask.datasets.tables import source_from_table
 from polytask.errors import ConfigError, MissingExtraError
 from polytask.options import StudyConfig, TrainingOptions, checked
 from polytask.run_files import Recommendation
+from polytask.studies.run_study import Study
+from polytask.studies.setup.seed_budget import smallest_visible
 from polytask.studies.spec import arms_of_tables
 from polytask.studies.spec.arms import parse_arms
 from polytask.studies.tables import ship_advice, table_arm_fit
@@ -127,6 +129,26 @@ def test_every_task_of_a_trivial_arm_is_stored(run: Any, tmp_path: Path) -> None
     findings = tuple(Finding(kind="trivial", arm="equal", tasks=(task,), text="nothing was learned") for task in ("a", "b"))
     VerdictFile.read(run.folder / "verdict.json").model_copy(update={"findings": findings}).write(folder.verdict)
     assert stored_options(folder)["trivial"] == {"equal": ("a", "b")}
+
+
+def test_families_share_the_error_without_looks_too(tmp_path: Path) -> None:
+    from polytask.options import VerdictConfig
+    from polytask.studies.predictions.judge_predictions import judge_predictions
+
+    predictions({"single": 1.0, "equal": 0.5}).drop(columns="probability").to_csv(tmp_path / "predictions.csv", index=False)
+    config = VerdictConfig(families=3, kinds={"a": "regression", "b": "regression"})
+    found = judge_predictions(tmp_path / "predictions.csv", config).summary
+    assert (found.families, found.level) == (3, pytest.approx(0.05 * 0.9 / 3))
+
+
+def test_a_dry_run_counts_families() -> None:
+    source, tasks = source_from_table(table(), {"a": None, "b": None})
+    options: dict[str, Any] = {"seeds": 5, "workers": 1, "training": {"epochs": 1, "threads": 1}}
+    found = [
+        Study([source], tasks, arms, test=lambda: (source,), **options).estimate().visible
+        for arms in (ARMS[:2], [*ARMS[:2], "linear", "linear@shared"])
+    ]
+    assert found == [smallest_visible(2, SeedPlan((5,), (0.9,), families=families)) for families in (1, 2)]
 
 
 def test_a_blend_is_one_arm_that_saves_nothing(tmp_path: Path) -> None:

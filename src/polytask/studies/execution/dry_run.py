@@ -14,6 +14,7 @@ from polytask.studies.execution.job_training import JobContext, make_jobs, train
 from polytask.studies.execution.run_jobs import worker_count
 from polytask.studies.setup.seed_budget import affordable_seeds, few_seeds_warning, plan_of, smallest_visible, with_planned_seeds
 from polytask.studies.spec.arms import ResolvedArm
+from polytask.studies.tables.sharing_families import count_families
 from polytask.training.optimization.task_control import PER_TASK
 from polytask.verdicts.shown.claim_sentences import minutes_text
 
@@ -79,6 +80,6 @@ def estimate_study(config: StudyConfig, arms: Sequence[ResolvedArm], context: Jo
         most = affordable_seeds(60 * config.minutes, of_seed)
         remarks += filter(None, [few_seeds_warning(config.minutes, most, of_seed)])
         config = with_planned_seeds(config, most)
-    seeds, plan = len(config.seeds), plan_of(config)
+    seeds, plan = len(config.seeds), replace(plan_of(config), families=count_families(arms))
     visible = smallest_visible(len(context.tasks), plan)
     return StudyEstimate(len(jobs) * seeds, seeds, plan.looks, seeds * of_seed, workers, visible, tuple(remarks))

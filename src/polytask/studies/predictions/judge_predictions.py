@@ -103,9 +103,11 @@ def _plan(config: VerdictConfig, table: PredictionTable) -> SeedPlan | None:
     """Return the plan of looks with the families that share the error; `None` for one look by one family."""
     if config.looks:
         return replace(SeedPlan.of(config.looks, config.continued), families=config.families)
-    if config.task_train_units and config.families > 1:
-        return replace(SeedPlan.final(len(table.tasks[0].splits)), families=config.families)
-    return None
+    resampled = bool(config.task_train_units or config.train_units)
+    number = len(table.tasks[0].splits) if resampled else len(table.seeds)
+    if config.families == 1 or number < 2:
+        return None
+    return replace(SeedPlan.final(number) if resampled else SeedPlan.of((number,)), families=config.families)
 
 
 def _check_several_tasks(table: PredictionTable) -> None:

@@ -12,7 +12,7 @@ from polytask.errors import ConfigError, StorageError
 from polytask.options import StudyConfig, checked
 from polytask.storage import read_yaml
 from polytask.studies.setup.run_folder import RunFolder
-from polytask.verdicts.spending.error_split import FAMILYWISE_LEVEL, POOLED_SHARE
+from polytask.verdicts.spending.error_split import POOLED_SHARE
 from polytask.verdicts.spending.seed_plan import FEWEST_SEEDS, MOST_SEEDS, SeedPlan, planned_looks
 
 FEWEST_OF_ALL = 3
@@ -87,13 +87,15 @@ def few_seeds_warning(minutes: float, most: int, of_seed: float) -> str:
 def smallest_visible(tasks: int, plan: SeedPlan) -> float:
     """Return the difference that a plan sees with 80 % power at its last look, in standard deviations of the difference between seeds.
 
-    It holds for one of `tasks` tasks with its base error, where only seeds vary.
+    It holds for one of `tasks` tasks with its base error, where only seeds vary. Families of comparisons share the error.
 
     Example:
         >>> [round(smallest_visible(2, SeedPlan.of(planned_looks(most))), 2) for most in (5, 20)]
         [2.15, 0.85]
+        >>> round(smallest_visible(2, SeedPlan((5,), (0.9,), families=3)), 2)
+        2.8
     """
-    seeds, error = plan.looks[-1], FAMILYWISE_LEVEL * (1 - POOLED_SHARE) / tasks
+    seeds, error = plan.looks[-1], plan.familywise * (1 - POOLED_SHARE) / tasks
     level = plan.level(len(plan.looks) - 1, error)
     return float((stdtrit(seeds - 1, 1 - level / 2) + stdtrit(seeds - 1, 0.8)) / seeds**0.5)
 
