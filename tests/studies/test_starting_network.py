@@ -13,8 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 import polytask as pt
+from polytask.data import TablePreprocessor
+from polytask.data.preprocessing.columns import Column, DateColumn
 from polytask.errors import ConfigError, PolytaskError, StorageError
+from polytask.options import TrainConfig, checked
 from polytask.storage import load_state, read_yaml, state_digest
+from polytask.studies.spec.starting_network import StartingNetwork
 
 FEW: dict[str, Any] = {"targets": ["sum", "first"], "epochs": 1, "threads": 1}
 
@@ -73,8 +77,9 @@ def test_sources_of_images_keep_their_own_statistics(tmp_path: Path) -> None:
         (rows(), {"targets": {"sum": None, "first": "multiclass"}}, "now multiclass of '[False, True]')"),
         (rows(), {"hidden": (8,)}, "the weights do not fit this network (found Missing key(s)"),
         (rows(), {"architecture": "mmoe"}, "the weights do not fit this network"),
-        (rows("Lima"), {}, "the columns, categories and words of the inputs must be those of the model (found source 'table')"),
-        (rows(), {"drop": ["town"]}, "the columns, categories and words"),
+        (rows("Lima"), {}, "the columns, categories and words of the inputs must be those of the model (found source 'table', column 'town')"),
+        (rows(), {"drop": ["town"]}, "categories and words of the inputs must be those of the model (found source 'table', column 'town')"),
+        (rows(), {"drop": ["a"]}, "(found source 'table', column 'a')"),
         (rows(), {"model": "auto"}, "only a network starts from the weights of another run"),
     ],
 )
@@ -85,6 +90,24 @@ def test_what_does_not_fit_is_refused_in_one_line(
         pt.train(data, **{**FEW, **options}, out=tmp_path / "run", init_from=begun)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "run.yaml").exists()
+
+
+def test_the_written_form_of_dates_does_not_count() -> None:
+    def source(kind: type[Column] = DateColumn, **options: Any) -> pt.Source:
+        coding = TablePreprocessor((DateColumn("day"), kind("sold", **options)))
+        return pt.Source("shop", np.zeros((2, 2)), {}, preprocessor=coding)
+
+    begun = source().preprocessor
+    assert begun is not None
+    start = StartingNetwork("run", {}, (), {"shop": begun.to_dict()}, "")
+    start.check([source(form="%d/%m/%Y", center=3.0)], ())
+    with pytest.raises(ConfigError, match=re.escape("(found source 'shop', column 'sold')")):
+        start.check([source(hours=True)], ())
+
+
+def test_two_sets_of_first_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"init_from: a network starts from one set of weights \(found initial_weights 'w.safetensors'"):
+        checked(TrainConfig, {"init_from": "run", "training": {"initial_weights": "w.safetensors"}}, where="train")
 
 
 def test_what_is_no_network_is_refused(begun: Path, tmp_path: Path) -> None:

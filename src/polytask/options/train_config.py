@@ -191,10 +191,13 @@ class TrainConfig(NetworkConfig):
 
     @model_validator(mode="after")
     def _starts_a_network(self) -> Self:
-        """Check that weights are given to a network, and not to a choice of models."""
+        """Check that weights are given once, and to a network, not to a choice of models."""
         if self.init_from is not None and self.model == AUTO:
             remedy = "Leave out one of them"
             raise ConfigError("only a network starts from the weights of another run", where="init_from", found=AUTO, remedy=remedy)
+        if self.init_from is not None and self.training.initial_weights is not None:
+            found, remedy = f"initial_weights {self.training.initial_weights!r}", "Leave out one of them"
+            raise ConfigError("a network starts from one set of weights", where="init_from", found=found, remedy=remedy)
         return self
 
 

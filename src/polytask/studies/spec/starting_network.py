@@ -80,7 +80,7 @@ class StartingNetwork:
         present = {source.name: source.preprocessor.to_dict() for source in sources if source.preprocessor is not None}
         for name, coding, stored in _pairs(present, self.codings):
             if _words(coding) != _words(stored):
-                found = f"source {name!r}"
+                found = f"source {name!r}{_first_difference(_words(coding), _words(stored))}"
                 what = "the columns, categories and words of the inputs must be those of the model"
                 raise ConfigError(what, where=self._place(), found=found, remedy=REMEDY)
 
@@ -121,7 +121,16 @@ def _pairs(
 
 
 def _words(coding: Mapping[str, Any] | None) -> Any:  # noqa: ANN401 - plain data
-    """Return a preprocessor as plain data without its numbers, such as the centers of columns."""
+    """Return a preprocessor as plain data without its numbers, such as the centers of columns, and without the written form of dates."""
     if not isinstance(coding, Mapping):
         return [_words(inner) for inner in coding] if isinstance(coding, list | tuple) else coding
-    return {name: _words(value) for name, value in coding.items() if not isinstance(value, float)}
+    return {name: _words(value) for name, value in coding.items() if not isinstance(value, float) and name != "form"}
+
+
+def _first_difference(now: Any, before: Any) -> str:  # noqa: ANN401 - plain data
+    """Return the first column in which two preprocessors of tables differ, as an end of a phrase; empty if there are no columns."""
+    here, there = ({column["name"]: column for column in (each or {}).get("columns") or []} for each in (now, before))
+    for name in (*here, *there):
+        if here.get(name) != there.get(name):
+            return f", column {name!r}"
+    return ", columns in another order" if here else ""
