@@ -164,6 +164,10 @@ def test_a_late_task_is_no_forgotten_one(caplog: pytest.LogCaptureFixture) -> No
 def test_a_network_of_one_task_does_not_wait() -> None:
     alone = TaskControl.of(TrainingOptions(task_starts={"c": 5}), ("c",))
     assert (alone.active(1), alone.last_start, alone.late) == (("c",), 1, frozenset())
+    rising = TaskControl.of(TrainingOptions(task_weights={"c": {1: 0.0, 3: 0.0, 5: 1.0}}), ("c",))
+    assert (rising.last_start, rising.late) == (1, frozenset())
+    assert [rising.factors(epoch).get("c", 1.0) for epoch in range(1, 7)] == [0.5, 0.5, 0.5, 0.5, 1.0, 1.0]
+    assert all(rising.active(epoch) for epoch in range(1, 7))
     known = options_for(TrainingOptions(task_starts={"c": 5}, task_weights={"a": 0.5}, lr_multipliers={"task:a": 2.0}), ["c"], "abc")
     assert (known.task_starts, known.task_weights, known.lr_multipliers) == ({"c": 5}, {}, {})
 

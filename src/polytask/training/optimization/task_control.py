@@ -21,7 +21,8 @@ class TaskControl:
     """Start, patience and weight of the tasks of one network.
 
     A task is active in the epochs from its start on in which its weight is above 0, until it is frozen. The tasks of a network that start
-    first are active from epoch 1 on, so that a network of one task does not wait for others.
+    first are active from epoch 1 on, so that a network of one task does not wait for others; if that is an epoch in which a weight rises
+    above 0, its weight holds before it, too.
 
     Attributes:
         tasks: Names of the tasks of the network.
@@ -64,6 +65,11 @@ class TaskControl:
                 found = f"{task!r} starts in epoch {start}" if option == "task_starts" else f"the weight of {task!r} is 0 in all of them"
                 remedy = "Let it start earlier, or raise epochs"
                 raise ConfigError(f"every task must start within the {options.epochs} epochs", where=option, found=found, remedy=remedy)
+        begin = min(starts.values(), default=1)
+        if begin > 1:  # all weights begin at 0
+            first = {task for task, start in starts.items() if start == begin}
+            starts = {task: 1 if task in first else start for task, start in starts.items()}
+            weights = {task: _held_until(begin, points) if task in first else points for task, points in weights.items()}
         return cls(tuple(tasks), starts, options.task_patience, weights)
 
     @property
@@ -129,3 +135,8 @@ def _first_weighted(points: Mapping[int, float] | None, start: int, epochs: int)
     if points is None:
         return start
     return next((epoch for epoch in range(start, epochs + 1) if weight_at(points, epoch)), epochs + 1 if start <= epochs else start)
+
+
+def _held_until(epoch: int, points: Mapping[int, float]) -> Mapping[int, float]:
+    """Return a weight schedule that has the weight of an epoch before it, too."""
+    return {epoch: weight_at(points, epoch), **{later: weight for later, weight in points.items() if later > epoch}}
