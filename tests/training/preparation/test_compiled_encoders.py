@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import polytask as pt
+from polytask.encoders import Encoder
 from polytask.errors import ConfigError
 from polytask.storage import load_state
 from polytask.training.preparation.compiled_encoders import compiled_encoders
@@ -36,15 +37,19 @@ def test_a_compiled_run_is_the_plain_one_up_to_round_off(architecture: str, bala
     _same(*(_fit(backend, balancer, architecture=architecture) for backend in ("none", "aot_eager")))
 
 
-def test_only_stages_are_compiled_and_only_within_the_block() -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_only_stages_are_compiled_and_only_within_the_block(*, compiled: bool) -> None:
     model = pt.MultiTaskModel(pt.encoders.MLP((5,), hidden=(8,)), TASKS)
+    if compiled:
+        next(module for module in model.modules() if isinstance(module, Encoder)).stages[0].compile(backend="eager")
     names, before = list(model.state_dict()), repr(model)
+    kept = [module._compiled_call_impl for module in model.modules()]
     with compiled_encoders(model, "eager"):
         inside = [name for name, module in model.named_modules() if module._compiled_call_impl is not None]
         assert inside
         assert all("encoder" in name for name in inside)
         assert (list(model.state_dict()), repr(model)) == (names, before)
-    assert all(module._compiled_call_impl is None for module in model.modules())
+    assert [module._compiled_call_impl for module in model.modules()] == kept
 
 
 def test_a_run_goes_on_compiled_or_not(tmp_path: Path) -> None:

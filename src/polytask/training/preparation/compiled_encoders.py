@@ -33,6 +33,7 @@ def compiled_encoders(model: nn.Module, backend: str) -> Iterator[None]:
     import torch._functorch.config
     from torch._dynamo.exc import TorchDynamoException
 
+    before = [stage._compiled_call_impl for stage in stages]  # a user may have compiled a stage
     for stage in stages:
         stage.compile(backend=backend)
     try:
@@ -44,8 +45,8 @@ def compiled_encoders(model: nn.Module, backend: str) -> Iterator[None]:
         remedy = "Choose another backend, such as aot_eager, or none"
         raise ConfigError("the encoder cannot be compiled", where=f"compile, backend {backend!r}", found=found, remedy=remedy) from error
     finally:
-        for stage in stages:
-            stage._compiled_call_impl = None
+        for stage, call in zip(stages, before, strict=True):
+            stage._compiled_call_impl = call
 
 
 def _stages(model: nn.Module) -> list[nn.Module]:
