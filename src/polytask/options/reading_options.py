@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import final
 
 from polytask.errors import ConfigError, shown
-from polytask.options.values.date_format import DateFormat
+from polytask.options.values.date_format import EXAMPLE, DateFormat
 from polytask.options.values.number_format import NumberFormat
 
 
@@ -83,6 +83,8 @@ class ReadingOptions:
         if not isinstance(self.date_formats, Mapping):
             raise ConfigError("a format per column is needed", where="date_formats", found=shown(self.date_formats))
         for name, text in self.date_formats.items():
+            if not isinstance(text, str):
+                raise ConfigError("a date format is a text", where=f"date_formats, {shown(name)}", found=shown(text), remedy=EXAMPLE)
             try:
                 DateFormat(text)
             except ConfigError as error:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polytask.data.reading import open_table, read_table
-from polytask.errors import DataError
+from polytask.errors import ConfigError, DataError
 from polytask.options import ReadingOptions
 from polytask.options.values.date_format import RECOGNIZED, DateFormat
 
@@ -56,6 +56,28 @@ def test_dates_whose_day_and_month_cannot_be_told_apart_stay_texts_until_a_forma
     assert read(tmp_path, text)["day"].tolist() == ["03/04/2026", "05/06/2026"]
     for form, month in (("%d/%m/%Y", 4), ("%m/%d/%Y", 3)):
         assert read(tmp_path, text, date_formats={"day": form})["day"].dt.month.tolist()[0] == month
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "iso"),
+    [
+        ("%d %b %Y", "3 March 2021", "2021-03-03"),
+        ("%d-%b-%y", "12-Sept.-99", "1999-09-12"),
+        ("%d %b. %Y", "3 Dec. 2021", "2021-12-03"),
+        ("%Y%d%b", "202103MarT09:30", "2021-03-03 09:30"),
+        ("%d %b %Y", "3 4 2021", None),
+        ("%d %b %Y", "3 04 2021", None),
+        ("%d %b %Y", "3 maybe 2021", None),
+        ("%d %m %Y", "3 March 2021", None),
+    ],
+)
+def test_names_of_months_are_names(form: str, text: str, iso: str | None) -> None:
+    assert DateFormat(form).iso(text) == iso
+
+
+def test_a_format_that_is_no_text_is_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"date_formats, 'a': a date format is a text"):
+        ReadingOptions(date_formats={"a": None})  # type: ignore[dict-item]
 
 
 def test_numbers_before_dates_are_no_dates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

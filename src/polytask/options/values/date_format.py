@@ -9,9 +9,10 @@ from typing import final
 
 from polytask.errors import ConfigError, shown
 
-_YEAR, _MONTH, _DAY, _TIME = r"(?P<Y>\d{4})", r"(?P<m>0?[1-9]|1[0-2])", r"(?P<d>0?[1-9]|[12]\d|3[01])", r"(?P<T>\d{1,2}:\d{2}(?::\d{2})?)"
-DIRECTIVES = {"Y": _YEAR, "y": r"(?P<y>\d{2})", "m": _MONTH, "b": _MONTH, "d": _DAY, "T": _TIME}
-"""Pattern of each directive. Names of months are numbers before they are matched."""
+_YEAR, _MONTH, _NAME = r"(?P<Y>\d{4})", r"(?P<m>0?[1-9]|1[0-2])", r"(?P<b>[A-Za-z]{3,9})\.?"
+_DAY, _TIME = r"(?P<d>0?[1-9]|[12]\d|3[01])", r"(?P<T>\d{1,2}:\d{2}(?::\d{2})?)"
+DIRECTIVES = {"Y": _YEAR, "y": r"(?P<y>\d{2})", "m": _MONTH, "b": _NAME, "d": _DAY, "T": _TIME}
+"""Pattern of each directive."""
 MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
@@ -64,29 +65,27 @@ class DateFormat:
 
     def iso(self, text: str) -> str | None:
         """Return a cell as an ISO 8601 date or time; `None` if it is not of this format. A day that its month lacks is kept."""
-        found = self._pattern.match(months_as_numbers(text) if "%b" in self.text else text)
+        found = self._pattern.match(text)
         if found is None:
             return None
         part = found.groupdict()
+        month = part.get("m") or number_of_month(part["b"])
+        if month is None:
+            return None
         year = part.get("Y") or f"{19 if int(part['y']) >= PIVOT else 20}{part['y']}"
         clock = part.get("T") or ""
         time = f" {clock.zfill(len('09:30') if clock.count(':') == 1 else len('09:30:00'))}" if clock else ""
-        return f"{year}-{part['m']:>02}-{part['d']:>02}{time}"
+        return f"{year}-{month:>02}-{part['d']:>02}{time}"
 
 
-def months_as_numbers(text: str) -> str:
-    """Replace the English name of a month, in full or cut to three letters or more, by its number.
+def number_of_month(name: str) -> int | None:
+    """Return the number of a month by its English name, in full or cut to three letters or more; `None` if there is none.
 
     Example:
-        >>> months_as_numbers("3 March 2021"), months_as_numbers("12-Sept.-99"), months_as_numbers("maybe")
-        ('3 03 2021', '12-09-99', 'maybe')
+        >>> [number_of_month(name) for name in ("March", "sept", "maybe")]
+        [3, 9, None]
     """
-
-    def number(match: re.Match[str]) -> str:
-        places = [place for place, name in enumerate(MONTHS, start=1) if name.startswith(match[1].lower())]
-        return f"{places[0]:02}" if places else match[0]
-
-    return re.sub(r"([A-Za-z]{3,9})\.?", number, text)
+    return next((number for number, month in enumerate(MONTHS, start=1) if month.startswith(name.lower())), None)
 
 
 RECOGNIZED = tuple(map(DateFormat, ("%d.%m.%Y", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")))
