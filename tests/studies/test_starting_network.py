@@ -77,7 +77,11 @@ def test_sources_of_images_keep_their_own_statistics(tmp_path: Path) -> None:
         (rows(), {"targets": {"sum": None, "first": "multiclass"}}, "now multiclass of '[False, True]')"),
         (rows(), {"hidden": (8,)}, "the weights do not fit this network (found Missing key(s)"),
         (rows(), {"architecture": "mmoe"}, "the weights do not fit this network"),
-        (rows("Lima"), {}, "the columns, categories and words of the inputs must be those of the model (found source 'table', column 'town')"),
+        (
+            rows("Lima"),
+            {},
+            "the columns, categories and words of the inputs must be those of the model (found source 'table', column 'town')",
+        ),
         (rows(), {"drop": ["town"]}, "categories and words of the inputs must be those of the model (found source 'table', column 'town')"),
         (rows(), {"drop": ["a"]}, "(found source 'table', column 'a')"),
         (rows(), {"model": "auto"}, "only a network starts from the weights of another run"),
