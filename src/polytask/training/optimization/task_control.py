@@ -137,6 +137,6 @@ def _first_weighted(points: Mapping[int, float] | None, start: int, epochs: int)
     return next((epoch for epoch in range(start, epochs + 1) if weight_at(points, epoch)), epochs + 1 if start <= epochs else start)
 
 
-def _held_until(epoch: int, points: Mapping[int, float]) -> Mapping[int, float]:
+def _held_until(epoch: int, points: Mapping[int, float]) -> dict[int, float]:
     """Return a weight schedule that has the weight of an epoch before it, too."""
     return {epoch: weight_at(points, epoch), **{later: weight for later, weight in points.items() if later > epoch}}
