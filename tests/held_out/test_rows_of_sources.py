@@ -192,7 +192,7 @@ def unchanged() -> dict[str, tuple[list[str], list[str]]]:
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
-@pytest.mark.sampled(48, sweep=12)
+@pytest.mark.sampled(48, sweep=24)
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("door", DOORS)
 def test_a_change_of_test_rows_changes_no_network(
