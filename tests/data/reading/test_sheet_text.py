@@ -107,6 +107,7 @@ def test_what_cannot_be_read_is_refused_in_one_line(name: str, tmp_path: Path) -
         open_table(make(tmp_path), options)
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).count(str(tmp_path)) <= 1, "no message within a message"
 
 
 def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from polytask.data.reading.error_locations import location
 from polytask.data.reading.text.expansion import check_expansion
-from polytask.errors import ConfigError, DataError, MissingExtraError, plain, shown
+from polytask.errors import ConfigError, DataError, MissingExtraError, PolytaskError, plain, shown
 from polytask.options import ReadingOptions
 from polytask.options.table_options import SHEET_ENDINGS
 from polytask.registry.suggestion import nearest
@@ -51,7 +51,8 @@ def sheet_text(path: Path, options: ReadingOptions) -> bytes:
     """
     for name in OF_TEXT:
         if getattr(options, name) != getattr(ReadingOptions, name):
-            raise ConfigError("this option is for text files", where=str(path), found=f"{name}={shown(getattr(options, name))}")
+            found = f"{name}={shown(getattr(options, name))}"
+            raise ConfigError("this option is for text files", where=str(path), found=found, remedy="Leave it out")
     _check_size(path, options.max_bytes)
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([_written(cell) for cell in row] for row in _rows(path, options.sheet))
@@ -81,6 +82,8 @@ def _rows(path: Path, sheet: str | None) -> Sequence[Sequence[Any]]:
         with CalamineWorkbook.from_path(str(path)) as book:
             found = {name: book.get_sheet_by_name(name) for name in book.sheet_names}
             rows: list[list[Any]] = found[_chosen(path, {name: own.height for name, own in found.items()}, sheet)].to_python()
+    except PolytaskError:  # some are kinds of ValueError
+        raise
     except PasswordError:
         raise DataError("the file has a password", where=location(path), remedy="Save it without one") from None
     except (CalamineError, OSError, ValueError) as error:
