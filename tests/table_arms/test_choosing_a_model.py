@@ -10,6 +10,7 @@ import pytest
 
 import polytask as pt
 from polytask.errors import ConfigError, StorageError
+from polytask.studies import choice_run
 from polytask.table_arms import model_choice as choosing
 
 pytest.importorskip("sklearn")
@@ -110,6 +111,22 @@ def test_training_stores_the_choice_and_what_is_loaded_predicts_the_same(tmp_pat
     values.write_bytes(values.read_bytes().replace(b"linear", b"linean", 1))
     with pytest.raises(StorageError, match="damaged"):
         pt.load(tmp_path / "run")
+
+
+def test_a_run_that_was_killed_after_its_decisions_completes_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decisions of the clock are stored before the model; the same command goes on from them."""
+    monkeypatch.setattr(choosing, "_available", lambda _: (("trivial", "linear"), []))
+    X, Y = shop()
+    table = pd.concat([X, Y[["value", "churn"]]], axis=1)
+    for name in ("whole", "killed"):
+        with monkeypatch.context() as context:
+            if name == "killed":
+                context.setattr(choice_run, "write_dataframe", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+                with pytest.raises(KeyboardInterrupt):
+                    pt.train(table, targets=["value", "churn"], model="auto", out=tmp_path / name)
+        pt.train(table, targets=["value", "churn"], model="auto", out=tmp_path / name)
+    for file in ("choice.csv", "model/choice/tensors.safetensors", "model/choice/values.json"):
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "killed" / file).read_bytes(), file
 
 
 def test_a_study_does_not_choose_a_model() -> None:

@@ -184,6 +184,11 @@ class TrainConfig(NetworkConfig):
         Field(description="What model auto decided in an earlier run, which is then repeated whatever the clock says."),
     ] = None
 
+    @property
+    def left_open(self) -> frozenset[str]:
+        """Options that are decided during the run, unless they are given."""
+        return frozenset({"decisions"} if self.decisions is None else ())
+
     @field_validator("init_from", mode="before")
     @classmethod
     def _path_as_text(cls, value: object) -> object:

@@ -69,7 +69,7 @@ def train_choice(config: TrainConfig, sources: Sequence[Source], tasks: Sequence
         raise ConfigError("model auto learns a single table", where="model", found=found, remedy="Leave model out to train a network")
     folder = RunFolder(Path(out).expanduser())
     with folder.alone():
-        folder.claim(config)
+        config = folder.claim(config) or config  # decisions that were stored before a kill are kept
         EnvironmentFile(facts=describe_environment(config.model_copy(update={"model": None}), sources, tasks)).write(folder.environment)
         folder.write_config(config)
         limit = None if config.minutes is None else 60 * config.minutes
