@@ -234,6 +234,11 @@ class VerdictFile(RunFile):
     notes: tuple[str, ...] = ()
 
     @property
+    def resampled(self) -> bool:
+        """Whether seeds are splits of a cross-validation."""
+        return any(task.train_units is not None for task in self.tasks.values())
+
+    @property
     def arm_names(self) -> tuple[str, ...]:
         """The baseline, then every other arm in the order of the file."""
         others = [arm for task in self.tasks.values() for arm in task.arms]

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from polytask.data import Source, check_sources
+from polytask.data import Source, Sources, check_sources
 from polytask.errors import ConfigError
 from polytask.options import StudyConfig, checked
 from polytask.studies.affinity.grouped_arms import ArmGroups, measure_arm_groups, resolve_grouped_arms
@@ -91,15 +91,16 @@ class Study:
         config: StudyConfig | None = None,
         **choices: Any,  # noqa: ANN401 - fields of StudyConfig
     ) -> None:
-        given_sources, self.tasks = check_sources(sources), check_tasks(tasks)
-        self.sources = known_sources(given_sources, self.tasks)
+        checked_sources, self.tasks = check_sources(sources), check_tasks(tasks)
+        self.sources = known_sources(checked_sources, self.tasks)
         given = {name: value for name, value in {"arms": arms, "seeds": seeds}.items() if value is not None} | choices
         if config is not None and given:
             remedy = "Leave them out, or change the configuration: config.model_copy(update=...)"
             raise ConfigError("options must not be given in addition to `config`", where="study", found=", ".join(given), remedy=remedy)
         reject_command_options(given, "study")
         self.config = with_preset(checked(StudyConfig, given, where="study") if config is None else config, self.sources, self.tasks)
-        self._rows = StudyRows.of(self.config, sources, self.tasks, test)
+        own = replace(sources, training=self.sources) if isinstance(sources, Sources) else Sources(self.sources)
+        self._rows = StudyRows.of(self.config, own, self.tasks, test)
         self.names = tuple(task.name for task in self.tasks)
         if len(self.names) < 2:
             raise ConfigError(

@@ -67,6 +67,11 @@ class VerdictData:
         return {name: decision for name, decision in claims.items() if decision.claim == "unclear"}
 
     @property
+    def resampled(self) -> bool:
+        """Whether seeds are splits of a cross-validation."""
+        return any(task.train_units is not None for task in self.tasks.values())
+
+    @property
     def level(self) -> float:
         """Familywise error that is spent so far."""
         looked = [share for look, share in zip(self.plan.looks, self.plan.spent, strict=True) if look <= len(self.seeds)]

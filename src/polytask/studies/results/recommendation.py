@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from polytask.options.verdict_options.tolerance import DEFAULT_TOLERANCE
 from polytask.run_files import ArmCost, Recommendation
 from polytask.studies.spec.arms import SINGLE, ResolvedArm
+from polytask.studies.tables.ship_advice import IN_FOLDER
 from polytask.verdicts.advice import advise, saved_share
 from polytask.verdicts.advised_verdict import Verdict
 from polytask.verdicts.shown.advice_sentences import Circumstances, RecommendedArm, advice_sentences
 
-FINISHED = "Nothing is left to test: the recommended model is in the folder of this run, model/."
+FINISHED = f"Nothing is left to test: {IN_FOLDER}"
 
 
 def advise_study(

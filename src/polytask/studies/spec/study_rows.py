@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from polytask.data import Fold, Source, Sources, check_sources, divide_rows
+from polytask.data import Fold, Source, Sources, divide_rows
 from polytask.data.splitting.cross_validation import Divide
 from polytask.errors import ConfigError
 from polytask.options import StudyConfig
@@ -50,29 +50,28 @@ class StudyRows:
     divide: Divide | None = None
 
     @classmethod
-    def of(cls, config: StudyConfig, sources: Sequence[Source], tasks: tuple[Task, ...], test: LoadTest | None) -> StudyRows:
+    def of(cls, config: StudyConfig, sources: Sources, tasks: tuple[Task, ...], test: LoadTest | None) -> StudyRows:
         """Return the rows of a study.
 
         Args:
             config: Configuration, which says whether the study is a cross-validation.
-            sources: Training sources. `Sources` also load their test rows, or divide their rows.
+            sources: Training sources, which may load their test rows, or divide their rows; ignored labels are missing already.
             tasks: Tasks to learn.
             test: Function that loads the test sources; by default that of `sources`.
 
         Raises:
             ConfigError: There are no test rows, or there are some although every row is to be tested in its turn.
         """
-        training = known_sources(check_sources(sources), tasks)
-        known = sources if isinstance(sources, Sources) else Sources(training)
+        training = sources.training
         if config.folds is None:
-            load_test = test or known.open_test
+            load_test = test or sources.open_test
             if load_test is None:
                 raise ConfigError("a study needs test rows", where="test", remedy="Pass test=, a function that loads the test sources")
             return cls(training, load_test, tasks)
-        if test is not None or (known.open_test is not None and known.divide is None):
+        if test is not None or (sources.open_test is not None and sources.divide is None):
             remedy = "Leave out the test rows, or leave out folds"
             raise ConfigError("a cross-validation tests every row in its turn", where="folds", found="test rows", remedy=remedy)
-        return cls(training, lambda: training, tasks, config.folds, known.divide or divide_rows(training))
+        return cls(training, lambda: training, tasks, config.folds, sources.divide or divide_rows(training))
 
     def parts(self, seeds: Sequence[int]) -> Iterator[SeedRows]:
         """Yield the rows of seeds: all of them together, or one after the other if each is a split of a cross-validation.

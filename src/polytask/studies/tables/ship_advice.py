@@ -23,7 +23,7 @@ KIND_PRIOR_SD = 15.0
 """Standard deviation of the true difference between kinds of models, in margins, before data: a chosen value, some 15 % of an error."""
 
 WHY_LIKELY = "It is likely, not shown, since claims compare networks with networks; more seeds would not change that."
-IN_FOLDER = "The recommended model is in the folder of this run, model/."
+IN_FOLDER = "the recommended model is in the folder of this run, model/."
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def advise_over_all(
         headline=f"Ship {title}: likely better than networks, not shown.",
         risk=extreme_sentence(verdict, best.worst, f"Against {verdict.title(SINGLE)}, on average over seeds at worst", worst=True),
         cost=f"Cost: {models}{worth}.",
-        next_step=f"{IN_FOLDER} {WHY_LIKELY}",
+        next_step=f"{IN_FOLDER.capitalize()} {WHY_LIKELY}",
         more_seeds=0,
     )
     ship = {

@@ -236,14 +236,13 @@ def _next(advice: Advice, verdict: VerdictData, known: Circumstances) -> tuple[s
     settles = {name: settle_record(one.power) for name, one in unclear.items() if not one.looks_disagree}
     within = {name: settle for name, settle in settles.items() if settle is not None and settle.seeds is not None}
     which = join_names(tuple(unclear)) if len(unclear) <= MOST_TASKS else f"{len(unclear)} unclear claims"
-    resampled = any(task.train_units is not None for task in verdict.tasks.values())
     if not within:
-        return f"More {'splits' if resampled else 'seeds'} would not settle {which}.", 0
+        return f"More {'splits' if verdict.resampled else 'seeds'} would not settle {which}.", 0
     every = len(within) == len(unclear)
     name, settle = (max if every else min)(within.items(), key=lambda pair: pair[1].seeds or 0)
     others = [name for name in unclear if name not in within]
-    beyond = "" if every else f" More {'splits' if resampled else 'seeds'} would not settle {join_names(others)}."
-    if resampled:
+    beyond = "" if every else f" More {'splits' if verdict.resampled else 'seeds'} would not settle {join_names(others)}."
+    if verdict.resampled:
         return f"To settle {which if every else name}: a new cross-validation with {seeds_text(settle)} splits in all.{beyond}", 0
     more = (settle.seeds or 0) - len(verdict.seeds)
     return f"To settle {which if every else name}: {seeds_text(settle)} seeds in all, {more} or more of them new.{beyond}", more

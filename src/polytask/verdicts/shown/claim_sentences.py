@@ -55,7 +55,7 @@ def repetitions_text(seeds: int, *, resampled: bool) -> str:
 
 def repetitions_of(outcome: VerdictFile) -> str:
     """Return how often the networks of a run were trained."""
-    return repetitions_text(len(outcome.seeds), resampled=any(task.train_units is not None for task in outcome.tasks.values()))
+    return repetitions_text(len(outcome.seeds), resampled=outcome.resampled)
 
 
 def sample_size_lines(metric: str, record: ArmRecord | PooledRecord, repetitions: str, margin: float | None) -> tuple[str, ...]:

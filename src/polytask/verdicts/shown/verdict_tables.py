@@ -41,8 +41,7 @@ def verdict_text(verdict: VerdictData, found: RecommendedArm | None) -> str:
     """Return a verdict as plain text: the advice, the means over tasks, and each task."""
     baseline = verdict.title(verdict.baseline)
     lines = [str(found), ""] if found else []
-    arms, resampled = formatting.number_of(len(verdict.arms), "arm"), any(task.train_units is not None for task in verdict.tasks.values())
-    repeated = repetitions_text(len(verdict.seeds), resampled=resampled)
+    arms, repeated = formatting.number_of(len(verdict.arms), "arm"), repetitions_text(len(verdict.seeds), resampled=verdict.resampled)
     lines.append(f"{arms} against {baseline}, {repeated}; positive differences are better")
     pooled = {arm: pooled_text(None if summary.pooled is None else summary.pooled.record()) for arm, summary in verdict.arms.items()}
     lines += [f"{ALL_TASKS}, {verdict.title(arm)}: {text}" for arm, text in pooled.items() if text]
